@@ -1,0 +1,355 @@
+"""Images, disparities and calibrations on disk: each read is checked, each error names its file.
+
+Shapes: H height, W width; image (H,W,3) uint8 RGB, disparity (H,W) float32 pixels, valid (H,W) bool.
+Writers put a temporary file beside the target and move it there when it is whole, so that none is ever half-written.
+"""
+
+import io
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+FilePath = str | PathLike[str]
+
+PNG_SCALE = 256.0
+"""A 16-bit PNG holds the disparity times this, and 0 where it is unknown (KITTI's development kit)."""
+PNG_LIMIT = 65535.5 / PNG_SCALE  # pixels; what is not below rounds to more than 16 bits
+MILLIMETRE = 1e-3
+
+
+# --- images ---------------------------------------------------------------------------------------------------------
+
+
+def read_image(path: FilePath) -> np.ndarray:
+    """Any usual picture as RGB (H,W,3) uint8.
+
+    Grey is replicated, palettes are looked up, alpha is dropped; 16 bits become 8 by v / 257, rounded. The pixels are
+    taken as stored: an EXIF orientation is not applied, since it would turn epipolar lines upright.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no picture, is cut short, or has neither 8 nor 16 bits a channel.
+    """
+    data = _read_bytes(path)
+    image = _decode(path, data)
+    if ";16" in str(image.tile):  # Pillow would drop the lower byte of 16-bit RGB
+        deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if deep is not None and deep.dtype == np.uint16:
+            pixels = ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
+            return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels[..., 2::-1].copy()
+    if image.mode[0] in "IF":
+        raise ValueError(f"{path} has pixels of Pillow's mode {image.mode!r}; a picture has 8 or 16 bits a channel")
+    return np.array(image.convert("RGB"))
+
+
+def write_png(path: FilePath, image: np.ndarray) -> None:
+    """RGB (H,W,3) uint8 to a PNG; ValueError for anything else."""
+    if Path(path).suffix.lower() != ".png":
+        raise ValueError(f"{path} would hold a PNG; name it .png")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"the image for {path} is {image.shape} {image.dtype}; it must be (H,W,3) uint8")
+    with replacing(path) as temporary:
+        Image.fromarray(image).save(temporary, "PNG")
+
+
+# --- PFM ------------------------------------------------------------------------------------------------------------
+
+_BLANK = rb"(?:\s|#[^\n]*\n)+"
+_PFM_HEADER = re.compile(
+    rb"(?P<kind>P[Ff])" + _BLANK + rb"(?P<width>\d{1,9})" + _BLANK + rb"(?P<height>\d{1,9})" + _BLANK
+    # the scale counts by its sign alone, and a zero has none
+    + rb"(?P<scale>[-+]?(?=[0.]*[1-9])(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?=\s)"
+)  # fmt: skip
+_PFM_LINE_END = re.compile(rb"[ \t]*\r?\n")
+
+
+def read_pfm(path: FilePath) -> np.ndarray:
+    """A PFM file as float32, (H,W) for ``Pf`` or (H,W,3) for ``PF``, the top row first (the file is bottom-up).
+
+    Header tokens may be separated by any whitespace and comment lines. The file's size tells whether the header ends
+    in one whitespace byte, as the format demands, or in a line end with blanks or a carriage return before it. Of the
+    scale only the sign counts, negative = little-endian: Middlebury writes the reciprocal of the largest disparity
+    there, which is no factor. The array is native-endian, contiguous and writable.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the header is malformed, or more or fewer bytes follow it than it announces.
+    """
+    data = _read_bytes(path)
+    header = _PFM_HEADER.match(data)
+    if header is None:
+        raise ValueError(
+            f"{path} does not begin with a PFM header ('Pf' or 'PF', width, height and a scale that is not zero), "
+            f"but with {data[:32]!r}"
+        )
+    height, width = int(header["height"]), int(header["width"])
+    shape = (height, width) if header["kind"] == b"Pf" else (height, width, 3)
+    if 0 in shape:
+        raise ValueError(f"{path} is a PFM of {width}x{height} pixels; it must have at least one")
+    expected = 4 * int(np.prod(shape, dtype=np.int64))
+    start = _pfm_start(data, header.end(), expected)
+    if len(data) - start != expected:
+        fault = "is cut short" if len(data) - start < expected else "holds more than its picture"
+        raise ValueError(
+            f"{path} {fault}: its header announces {width}x{height} pixels, {expected} bytes, and "
+            f"{len(data) - start} follow; copy or download it again"
+        )
+    order = "<f4" if header["scale"].startswith(b"-") else ">f4"
+    return np.array(np.frombuffer(data, order, offset=start).reshape(shape)[::-1], np.float32, order="C")
+
+
+def _pfm_start(data: bytes, scale_end: int, expected: int) -> int:
+    """Where the floats begin: after the line's end, or after the one blank that a header on one line may end in."""
+    line = _PFM_LINE_END.match(data, scale_end)
+    if line is None:
+        return scale_end + 1
+    one_blank = data[scale_end] != ord("\r") and len(data) - (scale_end + 1) == expected
+    return scale_end + 1 if one_blank else line.end()
+
+
+def write_pfm(path: FilePath, array: np.ndarray) -> None:
+    """Floats (H,W) or (H,W,3), the top row first, to a little-endian PFM of scale -1; ValueError for other shapes."""
+    array = np.asarray(array, "<f4")
+    if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or array.size == 0:
+        raise ValueError(f"the array for {path} is {array.shape}; a PFM holds (H,W) or (H,W,3), of one pixel or more")
+    height, width = array.shape[:2]
+    kind = "Pf" if array.ndim == 2 else "PF"
+    with replacing(path) as temporary:
+        temporary.write_bytes(f"{kind}\n{width} {height}\n-1.0\n".encode() + array[::-1].tobytes())
+
+
+# --- disparities ----------------------------------------------------------------------------------------------------
+
+
+def read_disparity(path: FilePath, scale: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Disparity (H,W) float32 in pixels, 0 where unknown, and valid (H,W) bool, by the file's extension.
+
+    ``.pfm``, ``.npy``, ``.tif`` and ``.tiff`` hold floats: infinite or NaN is unknown, and a sign stays as it is
+    (some releases of SceneFlow store negative disparities). ``.png`` holds 16-bit integers, 256 a pixel of disparity,
+    0 unknown (KITTI).
+
+    Args:
+        path: of the file.
+        scale: stored units for one pixel of disparity; None is 256 for 16-bit PNG and 1 for floats. Other integers,
+            as in 8-bit PNG or OpenCV's sixteenths, are only taken with a scale; zero or less is unknown there.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the extension is unknown, the file is damaged or not one (H,W) map, or it needs a scale.
+    """
+    suffix = Path(path).suffix.lower()
+    stored = _by_suffix(_READERS, path, suffix)(path)
+    if stored.ndim != 2 or stored.size == 0 or stored.dtype.kind not in "iuf":
+        raise ValueError(f"{path} holds {stored.shape} {stored.dtype}; a disparity map is (H,W), integer or float")
+    if scale is None:
+        if stored.dtype.kind == "f":
+            scale = 1.0
+        elif suffix == ".png" and stored.dtype == np.uint16:
+            scale = PNG_SCALE
+        else:
+            raise ValueError(
+                f"{path} holds {8 * stored.dtype.itemsize}-bit integers, whose unit is not known (a PNG of disparities "
+                "has 16 bits); give scale=, the stored value of one pixel of disparity"
+            )
+    elif not 0 < scale < np.inf:
+        raise ValueError(f"scale is {scale}; it must be positive, such as 256, the stored value of one pixel")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, hence unknown
+        disparity = (stored / scale).astype(np.float32)
+    valid = np.isfinite(disparity) if stored.dtype.kind == "f" else stored > 0
+    disparity[~valid] = 0
+    return disparity, valid
+
+
+def write_disparity(path: FilePath, disparity: np.ndarray, valid: np.ndarray | None = None) -> None:
+    """Writes (H,W) pixels by the extension, so that ``read_disparity`` gives them back; makes the folder if need be.
+
+    ``.pfm`` (unknown = infinite, as Middlebury has it), ``.npy``, ``.tif`` and ``.tiff`` (unknown = NaN) hold float32.
+    ``.png`` holds 16 bits, round(256 d) and 0 where unknown; what is known but below 1/512 pixel is stored as 1.
+
+    Args:
+        path: of the file.
+        disparity: (H,W) pixels.
+        valid: (H,W) bool, where it is known; None takes what is finite.
+
+    Raises:
+        ValueError: the extension is unknown, shapes differ, a valid value is not finite, or one does not fit a PNG.
+    """
+    write = _by_suffix(_WRITERS, path, Path(path).suffix.lower())
+    with np.errstate(over="ignore"):
+        disparity = np.asarray(disparity, np.float32)
+    valid = np.isfinite(disparity) if valid is None else np.asarray(valid, bool)
+    if disparity.ndim != 2 or disparity.size == 0 or valid.shape != disparity.shape:
+        raise ValueError(
+            f"the disparity for {path} is {disparity.shape} and its mask {valid.shape}; both must be (H,W) of one size"
+        )
+    lost = np.count_nonzero(~np.isfinite(disparity[valid]))
+    if lost:
+        raise ValueError(f"the disparity for {path} is not finite at {lost} pixels that are marked valid; unmark them")
+    write(path, disparity, valid)
+
+
+def _read_tiff_or_png(path: FilePath) -> np.ndarray:
+    image = _decode(path, _read_bytes(path))
+    if image.mode not in ("L", "F", "I") and not image.mode.startswith("I;16"):
+        raise ValueError(f"{path} is a picture of Pillow's mode {image.mode!r}; a disparity map has one grey channel")
+    stored = np.asarray(image)
+    is_16_bit = ";16" in str(image.tile)  # older versions of Pillow open these as 32-bit
+    return stored.astype(np.uint16) if is_16_bit else stored
+
+
+def _read_npy(path: FilePath) -> np.ndarray:
+    try:
+        return np.lib.format.read_array(io.BytesIO(_read_bytes(path)), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is not a whole .npy file of numbers ({error})") from error
+
+
+def _write_pfm_map(path: FilePath, disparity: np.ndarray, valid: np.ndarray) -> None:
+    write_pfm(path, np.where(valid, disparity, np.inf))
+
+
+def _write_npy(path: FilePath, disparity: np.ndarray, valid: np.ndarray) -> None:
+    with replacing(path) as temporary:
+        np.save(temporary, np.where(valid, disparity, np.float32(np.nan)))
+
+
+def _write_tiff(path: FilePath, disparity: np.ndarray, valid: np.ndarray) -> None:
+    with replacing(path) as temporary:
+        Image.fromarray(np.where(valid, disparity, np.float32(np.nan))).save(temporary, "TIFF")
+
+
+def _write_png16(path: FilePath, disparity: np.ndarray, valid: np.ndarray) -> None:
+    low, high = (disparity[valid].min(), disparity[valid].max()) if valid.any() else (0, 0)
+    if low < 0 or high >= PNG_LIMIT:
+        raise ValueError(
+            f"the disparity for {path} reaches from {low:g} to {high:g} pixels, and a 16-bit PNG holds 0 to "
+            f"{PNG_LIMIT:.2f}; write a .pfm instead"
+        )
+    stored = np.maximum(np.rint(np.where(valid, disparity, 0) * PNG_SCALE), 1)  # 0 would say unknown
+    with replacing(path) as temporary:
+        Image.fromarray(np.where(valid, stored, 0).astype(np.uint16)).save(temporary, "PNG")
+
+
+_READERS = {
+    ".pfm": read_pfm,
+    ".png": _read_tiff_or_png,
+    ".npy": _read_npy,
+    ".tif": _read_tiff_or_png,
+    ".tiff": _read_tiff_or_png,
+}
+_WRITERS = {
+    ".pfm": _write_pfm_map,
+    ".png": _write_png16,
+    ".npy": _write_npy,
+    ".tif": _write_tiff,
+    ".tiff": _write_tiff,
+}
+
+
+# --- calibration ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns disparity into depth: ``focal * baseline / (disparity + doffs)`` metres.
+
+    ``focal`` and ``doffs`` (right principal point less the left one, along x) are in pixels, ``baseline`` in metres;
+    ``width``, ``height`` in pixels and ``ndisp``, a bound on the disparities, where the file has them.
+    """
+
+    focal: float
+    baseline: float
+    doffs: float
+    width: int | None = None
+    height: int | None = None
+    ndisp: int | None = None
+
+
+def read_calibration(path: FilePath) -> Calibration:
+    """A ``calib.txt`` of Middlebury's version 3 (ETH3D has the same): lines ``key=value``, the baseline in millimetres.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: ``cam0``, ``baseline`` or ``doffs`` is missing, a value is no number, or focal length or baseline
+            is not positive.
+    """
+    text = _read_bytes(path).decode(errors="replace")
+    entries = {key.strip(): value.strip(" \t\r[];") for key, _, value in (s.partition("=") for s in text.splitlines())}
+
+    def number(key: str) -> float:
+        try:
+            value = float(re.split(r"[\s;,]+", entries[key])[0])  # of a camera matrix the first: the focal length
+        except KeyError:
+            raise ValueError(f"{path} has no line '{key}='; cam0, baseline and doffs are needed") from None
+        except ValueError:
+            value = np.nan
+        if not np.isfinite(value) or (key in ("cam0", "baseline") and value <= 0):
+            raise ValueError(f"{path} has '{key}={entries[key]}'; a (positive) number was expected")
+        return value
+
+    def count(key: str) -> int | None:
+        return int(number(key)) if key in entries else None
+
+    return Calibration(
+        focal=number("cam0"),
+        baseline=MILLIMETRE * number("baseline"),
+        doffs=number("doffs"),
+        width=count("width"),
+        height=count("height"),
+        ndisp=count("ndisp"),
+    )
+
+
+# --- common to all --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def replacing(path: FilePath) -> Iterator[Path]:
+    """A temporary path beside ``path``, of the same extension, that takes its place when the block ends well.
+
+    The folder is made if need be; when the block raises, what it wrote is removed and ``path`` is as before.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give the name of a file in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_bytes(path: FilePath) -> bytes:
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"{path} {what}; a file was expected (the working folder is {Path.cwd()})")
+    return path.read_bytes()
+
+
+def _decode(path: FilePath, data: bytes) -> Image.Image:
+    """Opened and wholly decoded by Pillow, which, unlike OpenCV, tells of a file that is cut short."""
+    try:
+        image = Image.open(io.BytesIO(data))
+        tile = image.tile
+        image.load()
+    except Exception as error:  # each of Pillow's decoders has its own ways to fail
+        raise ValueError(f"{path} is not a whole picture ({error}); open it elsewhere, or copy it again") from error
+    image.tile = tile  # load() empties it, and it alone tells how many bits were stored
+    return image
+
+
+def _by_suffix(functions: dict, path: FilePath, suffix: str):
+    if suffix not in functions:
+        raise ValueError(f"{path} has the extension {suffix!r}; a disparity map has one of {', '.join(functions)}")
+    return functions[suffix]

@@ -1,0 +1,132 @@
+"""hgstereo: our small stereo network, stacked hourglasses in two and in three dimensions.
+
+After PSMNet (Chang & Chen, CVPR 2018) and GwcNet (Guo et al., CVPR 2019); the gates follow CoEx (Bangunharcana et
+al., IROS 2021), the upsampling RAFT (Teed & Deng, ECCV 2020). MIT licence, weights of our own.
+Where it differs from its models: features from a 2-D hourglass down to 1/32; correlation of unit vectors, so that
+exposure and contrast do not matter; Bottleneck(dim=3) inside the 3-D hourglasses; regression around the likeliest
+level at a quarter of the resolution; learned upsampling.
+
+Shapes: B batch, C channels, D disparity levels, H height, W width; image (B,3,H,W), volume (B,C,D/4,H/4,W/4),
+disparity (B,H,W).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stereohg.models.stereo import StereoNetwork
+from stereohg.nn import BasicBlock, Bottleneck, ConvNormAct, Hourglass, convex_upsample, groupwise_volume, soft_argmin
+
+
+class HGStereo(StereoNetwork):
+    """Features, group-wise volume, stacked 3-D hourglasses, regression, upsampling.
+
+    Args:
+        max_disp: levels searched, a positive multiple of 16; may be set after training.
+        num_groups: groups of the correlation.
+        group_channels: feature channels in each group.
+        feature_channels: of the 2-D features at 1/2, 1/4, 1/8, 1/16 and 1/32.
+        volume_channels: of the 3-D hourglasses at 1/4, 1/8 and 1/16.
+        num_stacks: how many 3-D hourglasses, each with a head in training.
+        radius: levels of the volume on either side of the likeliest one that the regression takes in.
+        output_scale: factor on the disparity.
+    """
+
+    multiple = 32
+
+    def __init__(
+        self,
+        max_disp: int = 192,
+        num_groups: int = 8,
+        group_channels: int = 8,
+        feature_channels: tuple[int, ...] = (24, 48, 64, 96, 128),
+        volume_channels: tuple[int, ...] = (8, 16, 32),
+        num_stacks: int = 2,
+        radius: int = 2,
+        output_scale: float = 1.0,
+    ):
+        super().__init__(max_disp, output_scale=output_scale)
+        self.num_groups = num_groups
+        self.radius = radius
+        half, quarter, *_ = feature_channels
+        base = volume_channels[0]
+        match_channels = num_groups * group_channels
+
+        self.stem = nn.Sequential(
+            ConvNormAct(3, half, stride=2, norm="instance"),
+            ConvNormAct(half, half, norm="instance"),
+        )
+        self.features = nn.Sequential(
+            ConvNormAct(half, quarter, stride=2),
+            BasicBlock(quarter, quarter),
+            hourglass(feature_channels[1:], dim=2),
+        )
+        self.match = nn.Sequential(ConvNormAct(quarter, match_channels), nn.Conv2d(match_channels, match_channels, 1))
+        self.guide = ConvNormAct(quarter + 16 * half // 4, 64)  # the stem at 1/2, unshuffled to 1/4
+        self.upsampling = nn.Conv2d(64, 9 * 4**2, 1)
+
+        self.gates = nn.ModuleList(nn.Conv2d(64, base, 1) for _ in range(num_stacks))
+        self.entry = ConvNormAct(num_groups, base, dim=3)
+        self.stacks = nn.ModuleList(hourglass(volume_channels, dim=3) for _ in range(num_stacks))
+        self.heads = nn.ModuleList(nn.Conv3d(base, 1, 3, padding=1, bias=False) for _ in range(num_stacks))
+
+    def forward(self, left: Tensor, right: Tensor) -> list[Tensor]:
+        guide, costs = self._guide_and_costs(left, right)
+        return self.regress_guided(costs, guide)
+
+    def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
+        return self._guide_and_costs(left, right)[1]
+
+    def forward_with_costs(self, left: Tensor, right: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Disparities and the similarity volumes behind them, for losses on the distribution."""
+        guide, costs = self._guide_and_costs(left, right)
+        return self.regress_guided(costs, guide), costs
+
+    def regress_guided(self, costs: list[Tensor], guide: Tensor) -> list[Tensor]:
+        weights = 0.25 * self.upsampling(guide).float()
+        return [
+            self.output_scale * 4 * convex_upsample(soft_argmin(cost.float(), self.radius), weights, 4)
+            for cost in costs
+        ]
+
+    def _guide_and_costs(self, left: Tensor, right: Tensor) -> tuple[Tensor, list[Tensor]]:
+        self.check_input(left, right)
+        stem = self.stem(torch.cat((left, right)))  # both images as one batch
+        features = self.features(stem)
+        match_left, match_right = self._unit_vectors(self.match(features)).chunk(2)
+        guide = self.guide(torch.cat((features.chunk(2)[0], F.pixel_unshuffle(stem.chunk(2)[0], 2)), 1))
+
+        volume = groupwise_volume(match_left, match_right, self.num_levels, self.num_groups)
+        x = self.entry(volume)
+        costs = []
+        for i, (gate, stack, head) in enumerate(zip(self.gates, self.stacks, self.heads, strict=True)):
+            x = stack(x * gate(guide).sigmoid().unsqueeze(2))
+            if self.training or i == len(self.stacks) - 1:
+                costs.append(head(x).squeeze(1))
+        return guide, costs
+
+    def _unit_vectors(self, x: Tensor) -> Tensor:
+        """Each group of channels scaled so that the mean product of two of them is their cosine."""
+        groups = x.unflatten(1, (self.num_groups, -1))
+        return (F.normalize(groups.float(), dim=2) * groups.shape[2] ** 0.5).to(x.dtype).flatten(1, 2)
+
+
+def hourglass(channels: tuple[int, ...], dim: int) -> Hourglass:
+    """A Bottleneck at every step; ``channels`` from the finest level to the coarsest."""
+    fine, coarse, *deeper = channels
+
+    def block(width: int) -> Bottleneck:
+        return Bottleneck(width, width // Bottleneck.expansion, dim=dim)
+
+    return Hourglass(
+        down=nn.Sequential(ConvNormAct(fine, coarse, stride=2, dim=dim), block(coarse)),
+        inner=hourglass((coarse, *deeper), dim) if deeper else block(coarse),
+        up=nn.Sequential(block(coarse), ConvNormAct(coarse, fine, stride=2, dim=dim, act=False, transposed=True)),
+        skip=block(fine) if dim == 2 else None,  # at 1/4 of a volume a block costs as much as the rest of the level
+        act=nn.ReLU(inplace=True),
+    )
+
+
+def hgstereo_s(**arguments) -> HGStereo:
+    """About a million parameters."""
+    return HGStereo(**arguments)

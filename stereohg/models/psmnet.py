@@ -1,0 +1,97 @@
+"""PSMNet: Pyramid Stereo Matching Network (Jia-Ren Chang and Yong-Sheng Chen, CVPR 2018).
+
+The authors' code (MIT licence) is reproduced number for number. It differs in that the basic network runs (its
+integer division needed Python 2), small images work (see features.py), and evaluation returns a list as training does.
+
+Shapes: B batch, D disparity levels, H height, W width; image (B,3,H,W), volume (B,32,D/4,H/4,W/4),
+similarity (B,D/4,H/4,W/4), disparity (B,H,W).
+"""
+
+from itertools import accumulate
+from operator import add
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stereohg.models.features import PyramidFeatures, initialise_as_published, similarity_head
+from stereohg.models.stereo import StereoNetwork
+from stereohg.nn import BasicBlock, ConvNormAct, Hourglass, concat_volume
+
+
+class StackedHourglass(nn.Module):
+    """One hourglass of PSMNet's stack (figure 2, table 1), joined to the others by ``pre`` and ``post``.
+
+    The outer level is written out because two things cross it: ``post`` of the stack before comes in at 1/8, and
+    this stack's own ``pre`` and ``post`` go out. The inner level is the shared Hourglass.
+    """
+
+    def __init__(self, channels: int = 32):
+        super().__init__()
+        wide = 2 * channels
+        self.down = ConvNormAct(channels, wide, stride=2, dim=3)
+        self.pre = ConvNormAct(wide, wide, dim=3, act=False)
+        self.inner = Hourglass(
+            down=nn.Sequential(ConvNormAct(wide, wide, stride=2, dim=3), ConvNormAct(wide, wide, dim=3)),
+            inner=nn.Identity(),
+            up=ConvNormAct(wide, wide, stride=2, dim=3, act=False, transposed=True),
+            act=nn.ReLU(),
+        )
+        self.up = ConvNormAct(wide, channels, stride=2, dim=3, act=False, transposed=True)
+
+    def forward(
+        self, x: Tensor, first_pre: Tensor | None = None, last_post: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """x (B,C,D,h,w) -> out of the same shape, and pre and post (B,2C,D/2,h/2,w/2) for the stacks that follow."""
+        pre = self.pre(self.down(x))
+        pre = F.relu(pre if last_post is None else pre + last_post)
+        post = self.inner(pre, skip=first_pre)
+        return self.up(post), pre, post
+
+
+class PSMNet(StereoNetwork):
+    """The stacked hourglass network."""
+
+    def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0):
+        super().__init__(max_disp, align_corners, output_scale)
+        self.features = PyramidFeatures()
+        self.entry = nn.Sequential(ConvNormAct(64, 32, dim=3), ConvNormAct(32, 32, dim=3))
+        self.refine = BasicBlock(32, 32, dim=3)
+        self.stacks = nn.ModuleList(StackedHourglass() for _ in range(3))
+        self.heads = nn.ModuleList(similarity_head() for _ in range(3))
+        initialise_as_published(self)
+
+    def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
+        self.check_input(left, right)
+        left = self.features(left, self.align_corners)
+        right = self.features(right, self.align_corners)
+        first = self.refine(self.entry(concat_volume(left, right, self.num_levels)))
+
+        out, first_pre, post = self.stacks[0](first)
+        outputs = [out + first]
+        for stack in self.stacks[1:]:
+            out, _, post = stack(outputs[-1], first_pre, post)
+            outputs.append(out + first)
+
+        # each head adds to the one before, so that the answer needs all three
+        heads = (head(output) for head, output in zip(self.heads, outputs, strict=True))
+        costs = [cost.squeeze(1) for cost in accumulate(heads, add)]
+        return costs if self.training else costs[-1:]
+
+
+class PSMNetBasic(StereoNetwork):
+    """The network without hourglasses (table 1, "basic"): four residual blocks in their place."""
+
+    def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0):
+        super().__init__(max_disp, align_corners, output_scale)
+        self.features = PyramidFeatures()
+        self.entry = nn.Sequential(ConvNormAct(64, 32, dim=3), ConvNormAct(32, 32, dim=3))
+        self.refine = nn.Sequential(*(BasicBlock(32, 32, dim=3) for _ in range(4)))
+        self.head = similarity_head()
+        initialise_as_published(self)
+
+    def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
+        self.check_input(left, right)
+        left = self.features(left, self.align_corners)
+        right = self.features(right, self.align_corners)
+        volume = self.refine(self.entry(concat_volume(left, right, self.num_levels)))
+        return [self.head(volume).squeeze(1)]

@@ -1,0 +1,74 @@
+"""What every stereo network here has in common: its range of disparities, its input check and its answer.
+
+Shapes: image (B,3,H,W) normalised, similarity (B,D/4,H/4,W/4), disparity (B,H,W) float32 pixels, positive,
+left x minus right x.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from stereohg.nn import upsampled_soft_argmin
+
+MAX_DISP_MULTIPLE = 16  # 1/4 by the features, then twice 1/2 by the 3-D hourglasses
+
+
+class StereoNetwork(nn.Module):
+    """Base of the stereo networks; a subclass gives ``costs``.
+
+    Args:
+        max_disp: levels searched, 0 to ``max_disp`` - 1 pixels; a positive multiple of 16. No weight depends on it,
+            so it may be set on a trained model: ``model.max_disp = 288``.
+        align_corners: how volumes and pooled features are upsampled; weights trained before PyTorch 0.4.1 want True.
+        output_scale: factor on the disparity.
+    """
+
+    multiple = 16
+    """Height and width of the input must be multiples of this; ``stereohg.predict`` pads by itself."""
+
+    def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0):
+        super().__init__()
+        self.max_disp = max_disp
+        self.align_corners = align_corners
+        self.output_scale = output_scale
+
+    @property
+    def max_disp(self) -> int:
+        return self._max_disp
+
+    @max_disp.setter
+    def max_disp(self, value: int) -> None:
+        if value != int(value) or value <= 0 or value % MAX_DISP_MULTIPLE:
+            raise ValueError(f"max_disp is {value}; it must be a positive multiple of {MAX_DISP_MULTIPLE}, such as 192")
+        self._max_disp = int(value)
+
+    @property
+    def num_levels(self) -> int:
+        """Levels of the volume, at a quarter of the resolution."""
+        return self.max_disp // 4
+
+    def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
+        """The similarity volumes (B,D/4,H/4,W/4) behind the predictions, in the same order; larger = likelier."""
+        raise NotImplementedError
+
+    def forward(self, left: Tensor, right: Tensor) -> list[Tensor]:
+        """Disparities (B,H,W), coarse to fine, the last the answer: all heads in training, a list of one in eval."""
+        size = left.shape[-2:]
+        return [self.regress(cost, size) for cost in self.costs(left, right)]
+
+    def regress(self, cost: Tensor, size: tuple[int, int]) -> Tensor:
+        """One similarity volume to full-size disparities (B,H,W), in float32 at least."""
+        cost = cost.to(torch.promote_types(cost.dtype, torch.float32))
+        return self.output_scale * upsampled_soft_argmin(cost, self.max_disp, size, self.align_corners)
+
+    def check_input(self, left: Tensor, right: Tensor) -> None:
+        """Raises ValueError where the pair cannot be fed to the network, with the mend."""
+        if left.shape != right.shape or left.dim() != 4 or left.shape[1] != 3:
+            raise ValueError(
+                f"left is {tuple(left.shape)} and right {tuple(right.shape)}; both must be (B,3,H,W) of one size"
+            )
+        height, width = left.shape[-2:]
+        if height % self.multiple or width % self.multiple:
+            raise ValueError(
+                f"images of {height}x{width} do not fit: height and width must be multiples of {self.multiple}; "
+                "pad them, or call stereohg.predict, which does"
+            )

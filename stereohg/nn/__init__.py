@@ -1,0 +1,20 @@
+"""What every network is made of: it knows no task, no file and no device, and imports torch alone."""
+
+from stereohg.nn.hourglass import Hourglass
+from stereohg.nn.layers import BasicBlock, Bottleneck, ConvNormAct
+from stereohg.nn.regression import confidence, convex_upsample, soft_argmin, upsampled_soft_argmin
+from stereohg.nn.volume import concat_volume, correlation_volume, groupwise_volume
+
+__all__ = [
+    "BasicBlock",
+    "Bottleneck",
+    "ConvNormAct",
+    "Hourglass",
+    "concat_volume",
+    "confidence",
+    "convex_upsample",
+    "correlation_volume",
+    "groupwise_volume",
+    "soft_argmin",
+    "upsampled_soft_argmin",
+]

@@ -1,0 +1,105 @@
+"""Building blocks that every network shares, for images (``dim=2``) and cost volumes (``dim=3``).
+
+Shapes: B batch, C channels, D disparity levels, H height, W width; (B,C,H,W) for ``dim=2``, (B,C,D,H,W) for ``dim=3``.
+"""
+
+from torch import Tensor, nn
+
+CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+INSTANCE_NORM = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
+GROUPS_OF_GROUP_NORM = 32
+
+
+def normalisation(kind: str, channels: int, dim: int = 2) -> nn.Module:
+    """The layer that ``kind`` names: "batch", "group" (32 groups), "instance" (learned scale and shift) or "none"."""
+    if kind == "batch":
+        return BATCH_NORM[dim](channels)
+    if kind == "group":
+        return nn.GroupNorm(GROUPS_OF_GROUP_NORM, channels)
+    if kind == "instance":
+        return INSTANCE_NORM[dim](channels, affine=True)
+    if kind == "none":
+        return nn.Identity()
+    raise ValueError(f"norm is {kind!r}; it must be 'batch', 'group', 'instance' or 'none'")
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution without bias, normalisation and (with ``act``) ReLU; "same" padding.
+
+    ``transposed=True`` makes it the exact doubling of size that the 3-D hourglasses use (kernel 3, stride 2).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        dilation: int = 1,
+        *,
+        dim: int = 2,
+        norm: str = "batch",
+        act: bool = True,
+        transposed: bool = False,
+    ):
+        super().__init__()
+        padding = dilation * (kernel_size // 2)
+        if transposed:
+            self.conv = TRANSPOSED[dim](
+                in_channels, out_channels, kernel_size, stride, padding, output_padding=stride - 1, bias=False
+            )
+        else:
+            self.conv = CONVOLUTION[dim](
+                in_channels, out_channels, kernel_size, stride, padding, dilation, bias=False
+            )
+        self.norm = normalisation(norm, out_channels, dim)
+        if act:
+            self.act = nn.ReLU(inplace=True)
+
+
+class BasicBlock(nn.Module):
+    """Two 3-wide convolutions and a skip, without an activation after the sum (PSMNet, table 1).
+
+    The skip is projected (1-wide convolution and norm) where stride or channels change.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, dilation: int = 1, *, dim: int = 2):
+        super().__init__()
+        self.conv1 = ConvNormAct(in_channels, out_channels, 3, stride, dilation, dim=dim)
+        self.conv2 = ConvNormAct(out_channels, out_channels, 3, 1, dilation, dim=dim, act=False)
+        changes_shape = stride != 1 or in_channels != out_channels
+        self.skip = (
+            ConvNormAct(in_channels, out_channels, 1, stride, dim=dim, act=False) if changes_shape else nn.Identity()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv2(self.conv1(x)) + self.skip(x)
+
+
+class Bottleneck(nn.Module):
+    """Pre-activation bottleneck (Newell et al. 2016, section 3.2; He et al. 2016): 1-, 3-, 1-wide with biases.
+
+    Its output has ``expansion * channels`` channels; the skip is projected where ``in_channels`` differs from that.
+    """
+
+    expansion = 2
+
+    def __init__(self, in_channels: int, channels: int, *, dim: int = 2, norm: str = "batch"):
+        super().__init__()
+        conv, out_channels = CONVOLUTION[dim], self.expansion * channels
+        self.norm1 = normalisation(norm, in_channels, dim)
+        self.conv1 = conv(in_channels, channels, 1)
+        self.norm2 = normalisation(norm, channels, dim)
+        self.conv2 = conv(channels, channels, 3, padding=1)
+        self.norm3 = normalisation(norm, channels, dim)
+        self.conv3 = conv(channels, out_channels, 1)
+        self.skip = conv(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv1(self.act(self.norm1(x)))
+        y = self.conv2(self.act(self.norm2(y)))
+        y = self.conv3(self.act(self.norm3(y)))
+        return y + self.skip(x)

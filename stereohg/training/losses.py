@@ -1,0 +1,59 @@
+"""Losses of the stereo networks.
+
+Shapes: prediction, disparity (B,H,W) pixels; valid (B,H,W) bool; similarity volume (B,D,h,w) with h = H/4, w = W/4.
+Every mean is over valid pixels and zero where there are none, so that a batch without ground truth is harmless.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+DISTRIBUTION_WEIGHT = 2.0  # of the cross-entropy beside the smooth L1; both are near one after the first steps
+
+
+def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean of ``values`` where ``valid``; zero, with a gradient, where nothing is."""
+    return torch.where(valid, values, 0).sum() / valid.sum().clamp(min=1)
+
+
+def multi_head_smooth_l1(predictions: list[Tensor], disparity: Tensor, valid: Tensor, weights: list[float]) -> Tensor:
+    """Weighted smooth L1 (beta 1) over the heads (PSMNet, section 3.6, eq. 4 and 5)."""
+    losses = [
+        weight * masked_mean(F.smooth_l1_loss(prediction, disparity, reduction="none"), valid)
+        for prediction, weight in zip(predictions, weights, strict=True)
+    ]
+    return torch.stack(losses).sum()
+
+
+def block_distribution(disparity: Tensor, valid: Tensor, num_levels: int, block: int = 4) -> Tensor:
+    """What each block of pixels says about its disparity: (B,H,W) -> (B,num_levels,H/block,W/block), sums to one.
+
+    Each valid pixel gives its share to the two levels beside disparity / block, so a block on an object's border has
+    two peaks (adaptive multi-modal cross-entropy, Xu et al., arXiv 2306.15612). All zero where no pixel is valid.
+    """
+    level = F.pixel_unshuffle(disparity.unsqueeze(1), block) / block
+    known = F.pixel_unshuffle(valid.unsqueeze(1).to(level.dtype), block)
+    known = known * (level <= num_levels - 1)
+    level = level.clamp(0, num_levels - 1)
+    low = level.floor().clamp(max=num_levels - 2)
+    high_share = level - low
+    target = level.new_zeros(level.shape[0], num_levels, *level.shape[-2:])
+    target.scatter_add_(1, low.long(), known * (1 - high_share))
+    target.scatter_add_(1, low.long() + 1, known * high_share)
+    return target / known.sum(1, keepdim=True).clamp(min=1)
+
+
+def distribution_loss(similarity: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy between the softmax of a similarity volume and ``block_distribution``."""
+    entropy = -(target * similarity.float().log_softmax(1)).sum(1)
+    return masked_mean(entropy, target.sum(1) > 0)
+
+
+def hgstereo_loss(
+    predictions: list[Tensor], costs: list[Tensor], disparity: Tensor, valid: Tensor, weights: list[float]
+) -> Tensor:
+    """Smooth L1 after upsampling, and cross-entropy on the distribution before it, for every head."""
+    target = block_distribution(disparity, valid, costs[-1].shape[1])
+    regression = multi_head_smooth_l1(predictions, disparity, valid, weights)
+    distribution = sum(w * distribution_loss(cost, target) for cost, w in zip(costs, weights, strict=True))
+    return regression + DISTRIBUTION_WEIGHT * distribution
