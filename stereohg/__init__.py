@@ -1,5 +1,21 @@
-"""Stereo depth by stacked hourglasses: PSMNet, GwcNet, hgstereo; and the keypoint hourglass on the same core."""
+"""Stereo depth by stacked hourglasses: PSMNet, GwcNet and our own; and the keypoint hourglass on the same core."""
 
+from stereohg.models.published import save_published
 from stereohg.models.registry import create_model, list_models
+from stereohg.models.weights import load_model, save_model
+from stereohg.prediction import Disparity, PairError, PairWarning, Predictor, predict
+from stereohg.version import __version__
 
-__all__ = ["create_model", "list_models"]
+__all__ = [
+    "Disparity",
+    "PairError",
+    "PairWarning",
+    "Predictor",
+    "__version__",
+    "create_model",
+    "list_models",
+    "load_model",
+    "predict",
+    "save_model",
+    "save_published",
+]

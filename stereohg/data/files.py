@@ -5,9 +5,10 @@ Writers put a temporary file beside the target and move it there when it is whol
 """
 
 import io
+import math
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
@@ -22,7 +23,7 @@ FilePath = str | PathLike[str]
 PNG_SCALE = 256.0
 """A 16-bit PNG holds the disparity times this, and 0 where it is unknown (KITTI's development kit)."""
 PNG_LIMIT = 65535.5 / PNG_SCALE  # pixels; what is not below rounds to more than 16 bits
-MILLIMETRE = 1e-3
+MILLIMETRES = 1000  # in a metre
 
 
 # --- images ---------------------------------------------------------------------------------------------------------
@@ -39,10 +40,12 @@ def read_image(path: FilePath) -> np.ndarray:
         ValueError: it is no picture, is cut short, or has neither 8 nor 16 bits a channel.
     """
     data = _read_bytes(path)
-    image = _decode(path, data)
-    if ";16" in str(image.tile):  # Pillow would drop the lower byte of 16-bit RGB
+    image, is_16_bit = _decode(path, data)
+    if is_16_bit:  # of these Pillow would drop the lower byte
         deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if deep is not None and deep.dtype == np.uint16:
+        if deep is None:
+            raise ValueError(f"{path} is not a whole picture; open it elsewhere, or copy it again")
+        if deep.dtype == np.uint16:  # a bitmap's 16 may be those of three channels together
             pixels = ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
             return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels[..., 2::-1].copy()
     if image.mode[0] in "IF":
@@ -63,11 +66,8 @@ def write_png(path: FilePath, image: np.ndarray) -> None:
 # --- PFM ------------------------------------------------------------------------------------------------------------
 
 _BLANK = rb"(?:\s|#[^\n]*\n)+"
-_PFM_HEADER = re.compile(
-    rb"(?P<kind>P[Ff])" + _BLANK + rb"(?P<width>\d{1,9})" + _BLANK + rb"(?P<height>\d{1,9})" + _BLANK
-    # the scale counts by its sign alone, and a zero has none
-    + rb"(?P<scale>[-+]?(?=[0.]*[1-9])(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?=\s)"
-)  # fmt: skip
+_SCALE = rb"(?P<scale>[-+]?(?=[0.]*[1-9])(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?=\s)"  # any number but zero
+_PFM_HEADER = re.compile(_BLANK.join([rb"(?P<kind>P[Ff])", rb"(?P<width>\d{1,9})", rb"(?P<height>\d{1,9})", _SCALE]))
 _PFM_LINE_END = re.compile(rb"[ \t]*\r?\n")
 
 
@@ -94,7 +94,7 @@ def read_pfm(path: FilePath) -> np.ndarray:
     shape = (height, width) if header["kind"] == b"Pf" else (height, width, 3)
     if 0 in shape:
         raise ValueError(f"{path} is a PFM of {width}x{height} pixels; it must have at least one")
-    expected = 4 * int(np.prod(shape, dtype=np.int64))
+    expected = 4 * math.prod(shape)
     start = _pfm_start(data, header.end(), expected)
     if len(data) - start != expected:
         fault = "is cut short" if len(data) - start < expected else "holds more than its picture"
@@ -145,14 +145,14 @@ def read_disparity(path: FilePath, scale: float | None = None) -> tuple[np.ndarr
         FileNotFoundError: there is no such file.
         ValueError: the extension is unknown, the file is damaged or not one (H,W) map, or it needs a scale.
     """
-    suffix = Path(path).suffix.lower()
-    stored = _by_suffix(_READERS, path, suffix)(path)
+    read, _ = _format(path)
+    stored = read(path)
     if stored.ndim != 2 or stored.size == 0 or stored.dtype.kind not in "iuf":
         raise ValueError(f"{path} holds {stored.shape} {stored.dtype}; a disparity map is (H,W), integer or float")
     if scale is None:
         if stored.dtype.kind == "f":
             scale = 1.0
-        elif suffix == ".png" and stored.dtype == np.uint16:
+        elif Path(path).suffix.lower() == ".png" and stored.dtype == np.uint16:
             scale = PNG_SCALE
         else:
             raise ValueError(
@@ -162,7 +162,7 @@ def read_disparity(path: FilePath, scale: float | None = None) -> tuple[np.ndarr
     elif not 0 < scale < np.inf:
         raise ValueError(f"scale is {scale}; it must be positive, such as 256, the stored value of one pixel")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, hence unknown
-        disparity = (stored / scale).astype(np.float32)
+        disparity = np.divide(stored, scale, dtype=np.float64).astype(np.float32)
     valid = np.isfinite(disparity) if stored.dtype.kind == "f" else stored > 0
     disparity[~valid] = 0
     return disparity, valid
@@ -182,7 +182,7 @@ def write_disparity(path: FilePath, disparity: np.ndarray, valid: np.ndarray | N
     Raises:
         ValueError: the extension is unknown, shapes differ, a valid value is not finite, or one does not fit a PNG.
     """
-    write = _by_suffix(_WRITERS, path, Path(path).suffix.lower())
+    _, write = _format(path)
     with np.errstate(over="ignore"):
         disparity = np.asarray(disparity, np.float32)
     valid = np.isfinite(disparity) if valid is None else np.asarray(valid, bool)
@@ -196,19 +196,19 @@ def write_disparity(path: FilePath, disparity: np.ndarray, valid: np.ndarray | N
     write(path, disparity, valid)
 
 
-def _read_tiff_or_png(path: FilePath) -> np.ndarray:
-    image = _decode(path, _read_bytes(path))
+def _read_picture(path: FilePath) -> np.ndarray:
+    image, is_16_bit = _decode(path, _read_bytes(path))
     if image.mode not in ("L", "F", "I") and not image.mode.startswith("I;16"):
         raise ValueError(f"{path} is a picture of Pillow's mode {image.mode!r}; a disparity map has one grey channel")
     stored = np.asarray(image)
-    is_16_bit = ";16" in str(image.tile)  # older versions of Pillow open these as 32-bit
-    return stored.astype(np.uint16) if is_16_bit else stored
+    return stored.astype(np.uint16) if is_16_bit else stored  # older versions of Pillow open these as 32-bit
 
 
 def _read_npy(path: FilePath) -> np.ndarray:
+    data = _read_bytes(path)
     try:
-        return np.lib.format.read_array(io.BytesIO(_read_bytes(path)), allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:  # a damaged header fails as whatever Python parses or allocates
         raise ValueError(f"{path} is not a whole .npy file of numbers ({error})") from error
 
 
@@ -217,8 +217,8 @@ def _write_pfm_map(path: FilePath, disparity: np.ndarray, valid: np.ndarray) -> 
 
 
 def _write_npy(path: FilePath, disparity: np.ndarray, valid: np.ndarray) -> None:
-    with replacing(path) as temporary:
-        np.save(temporary, np.where(valid, disparity, np.float32(np.nan)))
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, np.where(valid, disparity, np.float32(np.nan)))
 
 
 def _write_tiff(path: FilePath, disparity: np.ndarray, valid: np.ndarray) -> None:
@@ -238,20 +238,20 @@ def _write_png16(path: FilePath, disparity: np.ndarray, valid: np.ndarray) -> No
         Image.fromarray(np.where(valid, stored, 0).astype(np.uint16)).save(temporary, "PNG")
 
 
-_READERS = {
-    ".pfm": read_pfm,
-    ".png": _read_tiff_or_png,
-    ".npy": _read_npy,
-    ".tif": _read_tiff_or_png,
-    ".tiff": _read_tiff_or_png,
+_FORMATS = {
+    ".pfm": (read_pfm, _write_pfm_map),
+    ".png": (_read_picture, _write_png16),
+    ".npy": (_read_npy, _write_npy),
+    ".tif": (_read_picture, _write_tiff),
+    ".tiff": (_read_picture, _write_tiff),
 }
-_WRITERS = {
-    ".pfm": _write_pfm_map,
-    ".png": _write_png16,
-    ".npy": _write_npy,
-    ".tif": _write_tiff,
-    ".tiff": _write_tiff,
-}
+
+
+def _format(path: FilePath) -> tuple[Callable[..., np.ndarray], Callable[..., None]]:
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FORMATS:
+        raise ValueError(f"{path} has the extension {suffix!r}; a disparity map has one of {', '.join(_FORMATS)}")
+    return _FORMATS[suffix]
 
 
 # --- calibration ----------------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ class Calibration:
 
 
 def read_calibration(path: FilePath) -> Calibration:
-    """A ``calib.txt`` of Middlebury's version 3 (ETH3D has the same): lines ``key=value``, the baseline in millimetres.
+    """A ``calib.txt`` of Middlebury's version 3: lines ``key=value``, the baseline in millimetres.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -300,7 +300,7 @@ def read_calibration(path: FilePath) -> Calibration:
 
     return Calibration(
         focal=number("cam0"),
-        baseline=MILLIMETRE * number("baseline"),
+        baseline=number("baseline") / MILLIMETRES,
         doffs=number("doffs"),
         width=count("width"),
         height=count("height"),
@@ -337,19 +337,12 @@ def _read_bytes(path: FilePath) -> bytes:
     return path.read_bytes()
 
 
-def _decode(path: FilePath, data: bytes) -> Image.Image:
-    """Opened and wholly decoded by Pillow, which, unlike OpenCV, tells of a file that is cut short."""
+def _decode(path: FilePath, data: bytes) -> tuple[Image.Image, bool]:
+    """The picture and whether it has 16 bits; decoded by Pillow, which, unlike OpenCV, tells of a file cut short."""
     try:
         image = Image.open(io.BytesIO(data))
-        tile = image.tile
+        is_16_bit = ";16" in str(image.tile)  # the stored form, which load() forgets
         image.load()
     except Exception as error:  # each of Pillow's decoders has its own ways to fail
         raise ValueError(f"{path} is not a whole picture ({error}); open it elsewhere, or copy it again") from error
-    image.tile = tile  # load() empties it, and it alone tells how many bits were stored
-    return image
-
-
-def _by_suffix(functions: dict, path: FilePath, suffix: str):
-    if suffix not in functions:
-        raise ValueError(f"{path} has the extension {suffix!r}; a disparity map has one of {', '.join(functions)}")
-    return functions[suffix]
+    return image, is_16_bit

@@ -1,22 +1,85 @@
 """The one way from pictures to network input.
 
-Every network here was trained on RGB in [0,1] less the ImageNet mean, divided by the ImageNet deviation.
+Every network here was trained on RGB in [0,1] less the ImageNet mean, divided by the ImageNet deviation. Whatever a
+picture comes as, the same picture gives the same input.
 """
+
+from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
+
+from stereohg.data.files import read_image
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+Picture = str | Path | Image.Image | np.ndarray
+
+
+def as_rgb(picture: Picture) -> np.ndarray:
+    """Any picture as RGB float32 (H,W,3) in [0,1].
+
+    Args:
+        picture: a path, a PIL image, or an array (H,W), (H,W,3) or (H,W,4) of uint8, uint16, or floats in [0,1] or in
+            [0,255]; grey is repeated, alpha dropped. Floats count as [0,255] when any of them is above one.
+
+    Raises:
+        ValueError: another shape, type or range, with what was found.
+    """
+    if isinstance(picture, str | Path):
+        picture = read_image(picture)
+    elif isinstance(picture, Image.Image):
+        keeps_depth = picture.mode in ("I", "I;16", "I;16L", "I;16B", "F", "L", "RGB", "RGBA")
+        picture = np.asarray(picture if keeps_depth else picture.convert("RGB"))
+        if picture.dtype == np.int32:
+            picture = picture.astype(np.uint16)  # PIL's older name for 16-bit grey
+    if not isinstance(picture, np.ndarray):
+        raise ValueError(f"a picture is a path, a PIL image or a numpy array, not {type(picture).__name__}")
+    image = np.repeat(picture[..., None], 3, 2) if picture.ndim == 2 else picture
+    if image.ndim != 3 or image.shape[2] not in (3, 4) or 0 in image.shape:
+        raise ValueError(f"an image array is (H,W), (H,W,3) or (H,W,4), not {picture.shape}")
+    return _unit_range(image[..., :3])
+
+
+def _unit_range(image: np.ndarray) -> np.ndarray:
+    if image.dtype == np.uint8:
+        return image.astype(np.float32) / 255
+    if image.dtype == np.uint16:
+        return image.astype(np.float32) / 65535
+    if not np.issubdtype(image.dtype, np.floating):
+        raise ValueError(f"image values are uint8, uint16 or floats, not {image.dtype}")
+    low, high = image.min(), image.max()
+    if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 255:
+        raise ValueError(f"float images lie in [0,1] or [0,255] without NaN; this one goes from {low:g} to {high:g}")
+    return image.astype(np.float32) / (255 if high > 1 else 1)
+
 
 def normalise(image: Tensor, mean=IMAGENET_MEAN, std=IMAGENET_STD) -> Tensor:
-    """RGB (…,3,H,W) in [0,1] to network input."""
+    """RGB (...,3,H,W) in [0,1] to network input."""
     mean, std = (torch.tensor(v, dtype=image.dtype, device=image.device).view(3, 1, 1) for v in (mean, std))
     return (image - mean) / std
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
-    """uint8 RGB (H,W,3) to normalised float32 (3,H,W)."""
-    return normalise(torch.from_numpy(image).permute(2, 0, 1).float() / 255)
+    """RGB float32 (H,W,3) in [0,1] to network input (3,H,W)."""
+    return normalise(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1))
+
+
+class Padding:
+    """Zeros at the top and on the right up to a multiple, as the published evaluations pad, and off again."""
+
+    def __init__(self, height: int, width: int, multiple: int):
+        self.top, self.right = -height % multiple, -width % multiple
+        self.height, self.width = height, width
+
+    def pad(self, x: Tensor) -> Tensor:
+        """(B,C,H,W) normalised, so that zero is mid-grey, to the padded size."""
+        return F.pad(x, (0, self.right, self.top, 0))
+
+    def unpad(self, x: Tensor) -> Tensor:
+        """(...,H,W) of the padded size to the original."""
+        return x[..., self.top :, : self.width]

@@ -36,6 +36,7 @@ PHOTOGRAPHS = (
 
 MAX_SLOPE = 0.45  # of a surface's disparity along x: below 1, so that a surface never hides itself
 NUM_MADE_TEXTURES = 96
+LARGE_PHOTOGRAPH = 800  # pixels on the longer side
 
 
 @dataclass(frozen=True)
@@ -332,12 +333,17 @@ def load_textures() -> list[np.ndarray]:
     photographs = []
     for path in photograph_paths():
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        image = cv2.resize(image, None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA) if max(image.shape) > 800 else image
-        photographs += [image, cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)]
+        if max(image.shape) > LARGE_PHOTOGRAPH:
+            image = _shrunk(image, 0.8)
+        photographs += [image, _shrunk(image, 0.5)]
     random = np.random.default_rng(2018)
     made = [_made_texture(random) for _ in range(NUM_MADE_TEXTURES)]
     repeats = NUM_MADE_TEXTURES // len(photographs)
     return photographs * repeats + made
+
+
+def _shrunk(image: np.ndarray, factor: float) -> np.ndarray:
+    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
 
 
 def _made_texture(random) -> np.ndarray:
@@ -360,7 +366,8 @@ def _made_texture(random) -> np.ndarray:
         for _ in range(150):
             start = random.integers(0, size, 2)
             end = start + random.integers(-14, 15, 2)
-            cv2.line(canvas, start.tolist(), end.tolist(), (random.random(3) * 0.7).tolist(), 1 + int(random.integers(3)))
+            colour, thickness = (random.random(3) * 0.7).tolist(), 1 + int(random.integers(3))
+            cv2.line(canvas, start.tolist(), end.tolist(), colour, thickness)
         image = canvas
     colours = random.uniform(0, 255, (2, 3))
     mixed = colours[0] + (colours[1] - colours[0]) * image

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn import BasicBlock, Bottleneck, ConvNormAct, Hourglass, convex_upsample, groupwise_volume, soft_argmin
 
+UPSAMPLING_GAIN = 0.25  # keeps the first steps' weights soft, as RAFT does
+
 
 class HGStereo(StereoNetwork):
     """Features, group-wise volume, stacked 3-D hourglasses, regression, upsampling.
@@ -70,24 +72,14 @@ class HGStereo(StereoNetwork):
         self.stacks = nn.ModuleList(hourglass(volume_channels, dim=3) for _ in range(num_stacks))
         self.heads = nn.ModuleList(nn.Conv3d(base, 1, 3, padding=1, bias=False) for _ in range(num_stacks))
 
-    def forward(self, left: Tensor, right: Tensor) -> list[Tensor]:
-        guide, costs = self._guide_and_costs(left, right)
-        return self.regress_guided(costs, guide)
-
     def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
         return self._guide_and_costs(left, right)[1]
 
     def forward_with_costs(self, left: Tensor, right: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Disparities and the similarity volumes behind them, for losses on the distribution."""
         guide, costs = self._guide_and_costs(left, right)
-        return self.regress_guided(costs, guide), costs
-
-    def regress_guided(self, costs: list[Tensor], guide: Tensor) -> list[Tensor]:
-        weights = 0.25 * self.upsampling(guide).float()
-        return [
-            self.output_scale * 4 * convex_upsample(soft_argmin(cost.float(), self.radius), weights, 4)
-            for cost in costs
-        ]
+        weights = UPSAMPLING_GAIN * self.upsampling(guide).float()
+        disparities = [convex_upsample(4 * soft_argmin(cost.float(), self.radius), weights, 4) for cost in costs]
+        return [self.output_scale * disparity for disparity in disparities], costs
 
     def _guide_and_costs(self, left: Tensor, right: Tensor) -> tuple[Tensor, list[Tensor]]:
         self.check_input(left, right)

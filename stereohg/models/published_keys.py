@@ -1,7 +1,8 @@
 """What the papers' authors call the parameters of the networks: our names to theirs.
 
 Theirs are the keys of the files that they publish, without ``module.``: PSMNet (JiaRenChang/PSMNet), GwcNet
-(xy-guo/GwcNet) and pytorch-pose (bearpaw/pytorch-pose). Each rule is a pattern of ours and what replaces it.
+(xy-guo/GwcNet) and pytorch-pose (bearpaw/pytorch-pose). Each rule is a pattern of ours and what replaces it. Stacks and
+blocks of the keypoint network may be of any number; the numbers of the stereo networks are fixed.
 """
 
 import re
@@ -55,13 +56,13 @@ POSE_RULES: tuple[Rule, ...] = (
     (r"^stem\.1\.", "bn1."),
     (r"^stem\.3\.", "layer1.0."),
     (r"^stem\.(5|6)\.", lambda m: f"layer{int(m[1]) - 3}.0."),
-    (r"^stacks\.(\d)\.0\.inner\.inner\.inner\.inner\.", r"hg.\1.hg.0.3."),
-    (r"^stacks\.(\d)\.0\.((?:inner\.)*)", lambda m: f"hg.{m[1]}.hg.{3 - m[2].count('inner')}."),
-    (r"^(hg\.\d\.hg\.\d)\.skip\.", r"\1.0."),
-    (r"^(hg\.\d\.hg\.\d)\.down\.1\.", r"\1.1."),
-    (r"^(hg\.\d\.hg\.\d)\.up\.0\.", r"\1.2."),
-    (r"^stacks\.(\d)\.1\.", r"res.\1."),
-    (r"^stacks\.(\d)\.2\.", r"fc.\1."),
+    (r"^stacks\.(\d+)\.0\.inner\.inner\.inner\.inner\.", r"hg.\1.hg.0.3."),
+    (r"^stacks\.(\d+)\.0\.((?:inner\.)*)", lambda m: f"hg.{m[1]}.hg.{3 - m[2].count('inner')}."),
+    (r"^(hg\.\d+\.hg\.\d)\.skip\.", r"\1.0."),
+    (r"^(hg\.\d+\.hg\.\d)\.down\.1\.", r"\1.1."),
+    (r"^(hg\.\d+\.hg\.\d)\.up\.0\.", r"\1.2."),
+    (r"^stacks\.(\d+)\.1\.", r"res.\1."),
+    (r"^stacks\.(\d+)\.2\.", r"fc.\1."),
     (r"^heads\.", "score."),
     (r"^merge_features\.", "fc_."),
     (r"^merge_heatmaps\.", "score_."),

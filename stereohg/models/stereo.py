@@ -52,8 +52,12 @@ class StereoNetwork(nn.Module):
 
     def forward(self, left: Tensor, right: Tensor) -> list[Tensor]:
         """Disparities (B,H,W), coarse to fine, the last the answer: all heads in training, a list of one in eval."""
-        size = left.shape[-2:]
-        return [self.regress(cost, size) for cost in self.costs(left, right)]
+        return self.forward_with_costs(left, right)[0]
+
+    def forward_with_costs(self, left: Tensor, right: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """The disparities and the similarity volumes behind them, in one pass."""
+        costs = self.costs(left, right)
+        return [self.regress(cost, left.shape[-2:]) for cost in costs], costs
 
     def regress(self, cost: Tensor, size: tuple[int, int]) -> Tensor:
         """One similarity volume to full-size disparities (B,H,W), in float32 at least."""

@@ -51,9 +51,7 @@ class ConvNormAct(nn.Sequential):
                 in_channels, out_channels, kernel_size, stride, padding, output_padding=stride - 1, bias=False
             )
         else:
-            self.conv = CONVOLUTION[dim](
-                in_channels, out_channels, kernel_size, stride, padding, dilation, bias=False
-            )
+            self.conv = CONVOLUTION[dim](in_channels, out_channels, kernel_size, stride, padding, dilation, bias=False)
         self.norm = normalisation(norm, out_channels, dim)
         if act:
             self.act = nn.ReLU(inplace=True)

@@ -5,7 +5,6 @@ stopped run resumes from.
 """
 
 import math
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from stereohg.data.preprocess import to_tensor
+from stereohg.data.files import replacing
+from stereohg.data.preprocess import as_rgb, to_tensor
 from stereohg.data.synthetic import SyntheticStereo
 from stereohg.models.registry import create_model
 from stereohg.training.losses import hgstereo_loss
@@ -26,7 +26,6 @@ class TrainConfig:
     """Everything that decides a run on synthetic scenes.
 
     Args:
-        output: folder of the run; its checkpoint is resumed when there is one.
         model: a registered stereo network with a distribution loss (hgstereo_s).
         steps: optimiser steps in all.
         batch_size: scenes a step.
@@ -43,7 +42,6 @@ class TrainConfig:
         bfloat16: autocast the network (regression and loss stay in float32).
     """
 
-    output: Path
     model: str = "hgstereo_s"
     steps: int = 3000
     batch_size: int = 4
@@ -74,24 +72,22 @@ class SceneBatches(Dataset):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         scene = self.scenes[self.first + index]
-        return to_tensor(scene.left), to_tensor(scene.right), torch.from_numpy(scene.disparity)
+        return to_tensor(as_rgb(scene.left)), to_tensor(as_rgb(scene.right)), torch.from_numpy(scene.disparity)
 
 
-def train(config: TrainConfig) -> nn.Module:
-    """Trains until ``config.steps``, resuming from the folder's checkpoint, and returns the network."""
+def train(config: TrainConfig, folder: Path) -> nn.Module:
+    """Trains until ``config.steps``, resuming from the folder's checkpoint when there is one; returns the network."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
     model = channels_last(create_model(config.model, max_disp=config.max_disp)).to(device)
     optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    checkpoint = Path(config.output) / "checkpoint.pt"
+    checkpoint = folder / "checkpoint.pt"
     start = resume(checkpoint, model, optimiser)
     model.train()
 
     scenes = SyntheticStereo(config.height, config.width, config.seed, config.max_disp - 1)
     remaining = SceneBatches(scenes, start * config.batch_size, (config.steps - start) * config.batch_size)
-    loader = DataLoader(
-        remaining, config.batch_size, num_workers=config.workers, worker_init_fn=one_thread, prefetch_factor=4
-    )
+    loader = DataLoader(remaining, config.batch_size, num_workers=config.workers, worker_init_fn=one_thread)
     began = time.monotonic()
     for step, batch in enumerate(loader, start):
         left, right, disparity = (tensor.to(device, non_blocking=True) for tensor in batch)
@@ -128,12 +124,9 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 def save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, step: int, config: TrainConfig) -> None:
     """Written beside and renamed, so that a run killed here keeps the previous checkpoint."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(config).items()}
-    state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "config": settings}
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "config": asdict(config)}
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
 
 
 def resume(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> int:

@@ -18,6 +18,7 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
 
 def multi_head_smooth_l1(predictions: list[Tensor], disparity: Tensor, valid: Tensor, weights: list[float]) -> Tensor:
     """Weighted smooth L1 (beta 1) over the heads (PSMNet, section 3.6, eq. 4 and 5)."""
+    disparity = torch.where(valid, disparity, 0)  # what is unknown may be NaN, which no mask afterwards takes back
     losses = [
         weight * masked_mean(F.smooth_l1_loss(prediction, disparity, reduction="none"), valid)
         for prediction, weight in zip(predictions, weights, strict=True)
@@ -31,7 +32,7 @@ def block_distribution(disparity: Tensor, valid: Tensor, num_levels: int, block:
     Each valid pixel gives its share to the two levels beside disparity / block, so a block on an object's border has
     two peaks (adaptive multi-modal cross-entropy, Xu et al., arXiv 2306.15612). All zero where no pixel is valid.
     """
-    level = F.pixel_unshuffle(disparity.unsqueeze(1), block) / block
+    level = F.pixel_unshuffle(torch.where(valid, disparity, 0).unsqueeze(1), block) / block
     known = F.pixel_unshuffle(valid.unsqueeze(1).to(level.dtype), block)
     known = known * (level <= num_levels - 1)
     level = level.clamp(0, num_levels - 1)

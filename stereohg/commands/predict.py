@@ -1,0 +1,121 @@
+"""``stereohg predict``: one pair, or two folders of them."""
+
+import warnings
+from pathlib import Path
+from typing import Literal
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from stereohg.data.files import write_png
+from stereohg.data.pairs import find_pairs
+from stereohg.measure import measured
+from stereohg.models.weights import load_model
+from stereohg.prediction import DEFAULT_MODEL, Disparity, PairWarning, Precision, Predictor
+from stereohg.visual import colour_disparity
+
+Format = Literal["pfm", "png", "npy", "tiff"]
+
+
+def predict(
+    left: str,
+    right: str,
+    output: Path = Path("."),
+    model: str = DEFAULT_MODEL,
+    format: Format = "pfm",
+    colour: bool = False,
+    device: str = "auto",
+    precision: Precision = "auto",
+    scale: float = 1.0,
+    max_disp: int | Literal["auto"] | None = None,
+    left_right_check: bool = False,
+    flip: bool = False,
+    check: bool = True,
+    strict: bool = False,
+    align_corners: bool | None = None,
+    output_scale: float | None = None,
+) -> int:
+    """Predicts the disparity of one rectified pair, or of all pairs in two folders.
+
+    Args:
+        left: the left picture, a folder of them, or a pattern such as 'scenes/*/im0.png'.
+        right: the right picture, folder or pattern; pairs have the same name (or the same text for each *).
+        output: a file (.pfm, .png, .npy, .tiff) for one pair, else a folder.
+        model: a bundled name or the path of a weights file, ours or published.
+        format: of the files in a folder; png is 16 bit, 256 times the disparity.
+        colour: also write NAME_colour.png.
+        device: auto, cpu, cuda, cuda:1, ...
+        precision: auto, float32, bfloat16 or float16.
+        scale: resize the pictures by this before matching.
+        max_disp: largest disparity looked for, pixels; auto raises it as needed.
+        left_right_check: mark what the right view contradicts as not valid.
+        flip: give the right picture's disparity instead.
+        check: look for identical, unrectified and swapped pictures.
+        strict: what would be a warning is an error.
+        align_corners: how a published file's network upsamples, if not as recognised.
+        output_scale: factor on a published file's disparities.
+
+    Returns:
+        The exit status: 1 when any pair failed.
+    """
+    pairs, problems = find_pairs(left, right)
+    targets = _targets(output, [pair.name for pair in pairs], format)
+    predictor = Predictor(load_model(model, align_corners=align_corners, output_scale=output_scale), device, precision)
+    options = {
+        "scale": scale,
+        "max_disp": max_disp,
+        "left_right_check": left_right_check,
+        "flip": flip,
+        "check": check,
+        "strict": strict,
+    }
+
+    console = Console(stderr=True)
+    table = Table("pair", "size", "disparity", "confidence", "seconds", box=SIMPLE)
+    with warnings.catch_warnings(), _progress(console) as progress:
+        warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name
+        for pair, target in zip(progress.track(pairs, description="predicting"), targets, strict=True):
+            try:
+                with measured() as cost:
+                    result = predictor(pair.left, pair.right, **options)
+                result.save(target)
+                if colour:
+                    write_png(
+                        target.with_name(f"{target.stem}_colour.png"), colour_disparity(result.values, result.valid)
+                    )
+            except (ValueError, OSError) as error:
+                problems.append(f"{pair.name}: {error}")
+                continue
+            for note in result.warnings:
+                console.print(f"[yellow]{pair.name}:[/] {note}", highlight=False)
+            table.add_row(pair.name, *_summary(result), f"{cost.seconds:.2f}")
+    console.print(table)
+    for problem in problems:
+        console.print(f"[bold red]failed:[/] {problem}", highlight=False)
+    where = targets[0] if output.suffix else output.resolve()
+    console.print(
+        f"{table.row_count} of {table.row_count + len(problems)} predicted: {where}", soft_wrap=True, highlight=False
+    )
+    return 1 if problems else 0
+
+
+def _targets(output: Path, names: list[str], format: Format) -> list[Path]:
+    if output.suffix and len(names) == 1:
+        return [output]
+    if output.suffix:
+        raise ValueError(f"{output} is one file, but there are {len(names)} pairs; give a folder")
+    return [output / f"{name}.{format}" for name in names]
+
+
+def _summary(result: Disparity) -> tuple[str, str, str]:
+    height, width = result.values.shape
+    low, high = result.values.min(), result.values.max()
+    return f"{width}x{height}", f"{low:.1f} to {high:.1f} px", f"{result.confidence.mean():.2f}"
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    )

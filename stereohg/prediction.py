@@ -1,0 +1,336 @@
+"""From two pictures to a disparity map that says how far it can be trusted.
+
+Shapes: H height, W width of the pictures; disparity (H,W) float32 in pixels, positive, left x minus right x;
+confidence (H,W) float32 in [0,1]; valid (H,W) bool.
+"""
+
+import logging
+import warnings
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stereohg.data.files import write_disparity
+from stereohg.data.preprocess import Padding, Picture, as_rgb, to_tensor
+from stereohg.geometry import depth_to_points, disparity_to_depth
+from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
+from stereohg.models.weights import load_model
+from stereohg.nn import confidence
+from stereohg.pair_checks import check_pictures, likely_swapped
+
+DEFAULT_MODEL = "hgstereo_s"
+LEFT_RIGHT_TOLERANCE = 1.0  # pixels by which the two views' disparities may differ
+TOP_LEVELS = 2  # of the volume: the 8 pixels below max_disp
+RANGE_SHARE = 0.01  # of the pixels that may have most of their probability there
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+logger = logging.getLogger("stereohg")
+
+
+class PairWarning(UserWarning):
+    """Something about the pair or the answer that makes the disparities doubtful."""
+
+
+class PairError(ValueError):
+    """The same under ``strict=True``, and pairs that cannot be matched at all."""
+
+
+@dataclass(frozen=True)
+class Disparity:
+    """What ``predict`` returns.
+
+    Attributes:
+        values: float32 (H,W) pixels, dense.
+        confidence: float32 (H,W), the probability that the network's own distribution gives to the levels around its
+            likeliest one.
+        valid: bool (H,W), False where a check was asked for and failed.
+        warnings: what was seen, in words.
+    """
+
+    values: np.ndarray
+    confidence: np.ndarray
+    valid: np.ndarray
+    warnings: tuple[str, ...] = field(default=())
+
+    def save(self, path: str | Path) -> None:
+        """By extension: .pfm, .npy, .tiff (float), .png (16 bit, 256 times the pixels, 0 where not valid)."""
+        write_disparity(path, self.values, self.valid)
+
+    def to_depth(self, focal: float, baseline: float, doffs: float = 0.0) -> np.ndarray:
+        """Metres (H,W) float32, NaN where not valid: focal (pixels) x baseline (metres) / (disparity + doffs).
+
+        ``doffs`` is the right principal point's x less the left one's, pixels.
+        """
+        return disparity_to_depth(self.values, focal, baseline, doffs, self.valid)
+
+    def to_points(
+        self,
+        focal: float,
+        baseline: float,
+        doffs: float = 0.0,
+        *,
+        colours: Picture | None = None,
+        centre: tuple[float, float] | None = None,
+        max_depth: float = np.inf,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Points (N,3) float32 metres, x right, y down, z forward, and colours (N,3) uint8 (grey when not given).
+
+        ``centre`` is the left principal point (default: the middle of the picture).
+        """
+        if colours is None:
+            rgb = np.full((*self.values.shape, 3), 128, np.uint8)
+        else:
+            rgb = np.round(255 * as_rgb(colours)).astype(np.uint8)
+        return depth_to_points(self.to_depth(focal, baseline, doffs), rgb, focal, centre, max_depth=max_depth)
+
+
+class Predictor:
+    """A network made ready for inference.
+
+    Args:
+        model: a stereo network, a bundled name, or the path of a weights file.
+        device: "auto" (CUDA, then MPS, then CPU) or a torch device.
+        precision: "auto" is bfloat16 on CUDA devices that have it and float32 elsewhere; regression is float32 always.
+    """
+
+    def __init__(self, model: nn.Module | str | Path = DEFAULT_MODEL, device="auto", precision: Precision = "auto"):
+        if not isinstance(model, nn.Module):
+            model = load_model(model)
+        if not isinstance(model, StereoNetwork):
+            raise ValueError(f"{type(model).__name__} is no stereo network; see stereohg.list_models()")
+        self.device = _device(device)
+        self.dtype = _dtype(precision, self.device)
+        self.model = model.to(self.device).eval()
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        """Normalised (B,3,H,W) tensors of any size to disparities (B,H,W) float32."""
+        disparity, _, padding = self._run(left, right)
+        return padding.unpad(disparity)
+
+    def __call__(
+        self,
+        left: Picture,
+        right: Picture,
+        *,
+        scale: float = 1.0,
+        max_disp: int | Literal["auto"] | None = None,
+        left_right_check: bool = False,
+        flip: bool = False,
+        check: bool = True,
+        strict: bool = False,
+    ) -> Disparity:
+        """The disparity of the left picture; see ``predict``."""
+        left, right = as_rgb(left), as_rgb(right)
+        if left.shape != right.shape:
+            raise PairError(
+                f"left is {left.shape[1]}x{left.shape[0]} and right {right.shape[1]}x{right.shape[0]} (width x height);"
+                " a rectified pair has one size"
+            )
+        notes = check_pictures(left, right) if check else []
+        if flip:
+            left, right = _mirrored(left, right)
+        search = _Search(self, scale, max_disp)
+        values, sureness, notes_of_search = search(left, right)
+        notes += notes_of_search
+        if check and likely_swapped(self._mean_confidence, left, right, sureness):
+            notes.append(
+                "left and right look swapped: the network is surer of the pair the other way round; exchange the two"
+            )
+        valid = np.isfinite(values)
+        if left_right_check:
+            other, _, _ = search(*_mirrored(left, right))
+            valid &= agrees_with_right(values, other[:, ::-1])
+        if flip:
+            values, sureness, valid = (np.ascontiguousarray(a[:, ::-1]) for a in (values, sureness, valid))
+        _tell(notes, strict)
+        return Disparity(values, sureness, valid, tuple(notes))
+
+    @torch.inference_mode()
+    def _run(self, left: Tensor, right: Tensor, max_disp: int | None = None) -> tuple[Tensor, Tensor, Padding]:
+        """Disparities (B,H',W') and similarities (B,D/4,H'/4,W'/4) of the padded pair, float32, and the padding."""
+        padding = Padding(*left.shape[-2:], self.model.multiple)
+        left, right = (padding.pad(x.to(self.device, torch.float32)) for x in (left, right))
+        usual, self.model.max_disp = self.model.max_disp, max_disp or self.model.max_disp
+        try:
+            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                predictions, costs = self.model.forward_with_costs(left, right)
+        finally:
+            self.model.max_disp = usual
+        return predictions[-1].float(), costs[-1].float(), padding
+
+    def _mean_confidence(self, left: np.ndarray, right: np.ndarray, scale: float) -> float:
+        return _Search(self, scale, None)(left, right)[1].mean()
+
+
+def predict(
+    left: Picture,
+    right: Picture,
+    model: nn.Module | str | Path = DEFAULT_MODEL,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    scale: float = 1.0,
+    max_disp: int | Literal["auto"] | None = None,
+    left_right_check: bool = False,
+    flip: bool = False,
+    check: bool = True,
+    strict: bool = False,
+) -> Disparity:
+    """The disparity of a rectified pair.
+
+    Args:
+        left: a path, a PIL image, or an array (H,W,3), (H,W) or (H,W,4) of uint8, uint16, or floats in [0,1] or
+            [0,255].
+        right: the same scene from the right, as large.
+        model: a network, a bundled name (``stereohg.list_models()``), or the path of a weights file.
+        device: "auto" or a torch device.
+        precision: "auto", "float32", "bfloat16" or "float16".
+        scale: the pictures are resized by this before matching, and the disparities brought back.
+        max_disp: the largest disparity looked for, pixels of the given pictures; None is what the model was made for
+            (at its scale), "auto" raises it until the answer no longer runs against its end.
+        left_right_check: also match right to left; ``valid`` is False where the two disagree by over a pixel.
+        flip: give the right picture's disparity instead.
+        check: look for identical, unrectified and swapped pictures.
+        strict: what would be a warning is an error.
+
+    Raises:
+        PairError: sizes differ; under ``strict``, whatever else was seen.
+        ValueError: a picture, option or file that cannot be used, with the mend.
+    """
+    predictor = _kept_predictor(str(model), device, precision) if _is_bundled(model) else None
+    predictor = predictor or Predictor(model, device, precision)
+    return predictor(
+        left,
+        right,
+        scale=scale,
+        max_disp=max_disp,
+        left_right_check=left_right_check,
+        flip=flip,
+        check=check,
+        strict=strict,
+    )
+
+
+def agrees_with_right(disparity: np.ndarray, right_disparity: np.ndarray) -> np.ndarray:
+    """True (H,W) where the right view, at x - d, has the left one's disparity to within a pixel."""
+    height, width = disparity.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    landed = x - disparity
+    seen = cv2.remap(right_disparity.astype(np.float32), landed, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return (landed >= 0) & (np.abs(seen - disparity) <= LEFT_RIGHT_TOLERANCE)
+
+
+class _Search:
+    """One pair at a scale and a range of disparities, the range widened where that was asked for."""
+
+    def __init__(self, predictor: Predictor, scale: float, max_disp: int | str | None):
+        if not 0 < scale <= 4:
+            raise ValueError(f"scale is {scale}; it must be above 0 and at most 4")
+        if max_disp not in (None, "auto") and (isinstance(max_disp, str) or max_disp <= 0):
+            raise ValueError(f"max_disp is {max_disp!r}; it must be a positive number of pixels, 'auto' or None")
+        self.predictor, self.scale, self.widens = predictor, scale, max_disp == "auto"
+        levels = predictor.model.max_disp if max_disp in (None, "auto") else max_disp * scale
+        self.levels = _multiple(levels)
+
+    def __call__(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Disparity and confidence (H,W) of the left picture, and what to warn of."""
+        height, width = left.shape[:2]
+        size = (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
+        pair = [to_tensor(_resized(image, size))[None] for image in (left, right)]
+        while True:
+            disparity, similarity, padding = self.predictor._run(*pair, self.levels)
+            share = share_at_range_end(_full_size(top_probability(similarity), padding), self.levels)
+            wider = _multiple(1.5 * self.levels)
+            if share <= RANGE_SHARE or not self.widens or wider > size[0] + MAX_DISP_MULTIPLE:
+                break
+            self.levels = wider
+        stretch = width / size[0]  # what scale came to after rounding to whole pixels
+        values = stretch * padding.unpad(disparity)[0].cpu().numpy()
+        sureness = _full_size(confidence(similarity), padding)
+        return _resized(values, (width, height)), _resized(sureness, (width, height)), self._notes(share, wider)
+
+    def _notes(self, share: float, wider: int) -> list[str]:
+        if share <= RANGE_SHARE:
+            return []
+        end, raised = round(self.levels / self.scale), round(wider / self.scale)
+        return [
+            f"{100 * share:.1f} % of the pixels sit at the end of the range of {end} px, and what is nearer is cut off;"
+            f" use max_disp={raised} (or 'auto'), or scale={self.scale / 2:g}"
+        ]
+
+
+def top_probability(similarity: Tensor) -> Tensor:
+    """Probability of the topmost levels: (B,D,h,w) -> (B,h,w)."""
+    return similarity.softmax(1)[:, -TOP_LEVELS:].sum(1)
+
+
+def share_at_range_end(probability: np.ndarray, max_disp: int) -> float:
+    """Share of the pixels with most of their probability in the topmost levels (H,W).
+
+    The columns at the left, whose match at those levels would lie outside the right picture, do not count.
+    """
+    first = min(max_disp, probability.shape[1] // 2)
+    return float((probability[:, first:] > 0.5).mean())
+
+
+def _full_size(quarter: Tensor, padding: Padding) -> np.ndarray:
+    """(1,h,w) at a quarter of the padded size to (H,W) of the picture."""
+    full = F.interpolate(quarter[None], scale_factor=4, mode="bilinear", align_corners=False)
+    return padding.unpad(full)[0, 0].cpu().numpy()
+
+
+def _tell(notes: list[str], strict: bool) -> None:
+    if notes and strict:
+        raise PairError("; ".join(notes))
+    for note in notes:
+        warnings.warn(note, PairWarning, stacklevel=4)
+
+
+def _mirrored(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pair whose left picture is the mirrored right one: matching it gives the right view's disparity."""
+    return right[:, ::-1], left[:, ::-1]
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if image.shape[1::-1] == size:
+        return image
+    shrinks = size[0] < image.shape[1]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def _multiple(levels: float) -> int:
+    return int(-(-levels // MAX_DISP_MULTIPLE)) * MAX_DISP_MULTIPLE
+
+
+def _is_bundled(model) -> bool:
+    return isinstance(model, str) and not Path(model).suffix
+
+
+@lru_cache(maxsize=2)
+def _kept_predictor(name: str, device: str, precision: str) -> Predictor:
+    return Predictor(name, device, precision)
+
+
+def _device(device) -> torch.device:
+    if device != "auto":
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _dtype(precision: str, device: torch.device) -> torch.dtype:
+    named = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if precision in named:
+        return named[precision]
+    if precision != "auto":
+        raise ValueError(f"precision is {precision!r}; it must be 'auto', {', '.join(map(repr, named))}")
+    has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if has_bfloat16 else torch.float32

@@ -1,0 +1,81 @@
+"""The program, as a user types it."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stereohg.cli import COMMANDS, main
+from stereohg.commands import demo as demo_command
+from stereohg.data.files import read_disparity, read_pfm
+from stereohg.data.synthetic import SyntheticStereo
+
+
+@pytest.fixture
+def folders(tmp_path):
+    scenes = SyntheticStereo(height=64, width=128, max_disp=32, asymmetry=0)
+    for index in (0, 1):
+        for side in ("left", "right"):
+            (tmp_path / side).mkdir(exist_ok=True)
+            Image.fromarray(getattr(scenes[index], side)).save(tmp_path / side / f"{index}.png")
+    return tmp_path
+
+
+def test_one_pair_to_one_file(folders, capsys):
+    status = main(["predict", f"{folders}/left/0.png", f"{folders}/right/0.png", "-o", f"{folders}/out/0.pfm"])
+    assert status == 0
+    assert read_pfm(folders / "out" / "0.pfm").shape == (64, 128)
+    assert "1 of 1 predicted" in capsys.readouterr().err
+
+
+def test_two_folders(folders):
+    arguments = ["predict", f"{folders}/left", f"{folders}/right", "-o", f"{folders}/out", "--format", "png", "--colour"]
+    assert main(arguments) == 0
+    assert sorted(p.name for p in (folders / "out").iterdir()) == ["0.png", "0_colour.png", "1.png", "1_colour.png"]
+    assert read_disparity(folders / "out" / "0.png")[1].mean() > 0.99
+
+
+def test_a_bad_pair_is_named_and_the_others_go_on(folders, capsys):
+    (folders / "left" / "0.png").write_bytes(b"no picture")
+    (folders / "right" / "2.png").touch()
+    assert main(["predict", f"{folders}/left", f"{folders}/right", "-o", f"{folders}/out"]) == 1
+    assert [p.name for p in (folders / "out").iterdir()] == ["1.pfm"]
+    told = " ".join(capsys.readouterr().err.split())
+    assert "0.png" in told and "2.png: no left picture" in told and "1 of 3 predicted" in told
+
+
+def test_warnings_carry_the_pairs_name(folders, capsys):
+    main(["predict", f"{folders}/left", f"{folders}/left", "-o", f"{folders}/out"])
+    assert "0: left and right are the same picture" in " ".join(capsys.readouterr().err.split())
+    assert main(["predict", f"{folders}/left", f"{folders}/left", "-o", f"{folders}/out", "--strict"]) == 1
+
+
+def test_errors_are_one_line(folders, capsys):
+    assert main(["predict", "nope.png", "neither.png"]) == 1
+    assert capsys.readouterr().err.strip() == "stereohg predict: nope.png: no such picture or folder"
+    assert main(["predict", f"{folders}/left", f"{folders}/right", "-o", "one.pfm"]) == 1
+    assert "give a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert "usage" in capsys.readouterr().out
+
+
+def test_demo_compares_and_says_where_each_file_is(tmp_path, capsys):
+    assert main(["demo", "-o", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    for name in ("motorcycle.pfm", "motorcycle.png", "motorcycle_colour.png", "motorcycle_figure.png", "motorcycle.ply"):
+        assert name in told and (tmp_path / name).stat().st_size > 1000
+    left, _, truth, known = demo_command.motorcycle()
+    assert left.shape == (500, 741, 3) and (~known).sum() == 27226
+    error = np.abs(read_pfm(tmp_path / "motorcycle.pfm") - truth)[known]
+    assert np.mean(error > 3) < 0.11 and error.mean() < 2
+    assert "7.4 %" in told.split("StereoSGBM")[1]  # as measured with OpenCV alone
+
+
+def test_models_are_listed(capsys):
+    assert main(["models"]) == 0
+    assert "gwcnet_gc" in capsys.readouterr().out

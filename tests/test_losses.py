@@ -1,0 +1,63 @@
+"""Losses worked by hand, and safe without ground truth."""
+
+import pytest
+import torch
+
+from stereohg.training.losses import (
+    block_distribution,
+    distribution_loss,
+    hgstereo_loss,
+    masked_mean,
+    multi_head_smooth_l1,
+)
+
+NOWHERE = torch.zeros(1, 4, 8, dtype=torch.bool)
+
+
+def test_masked_mean_by_hand():
+    assert masked_mean(torch.tensor([1.0, 5.0, 100.0]), torch.tensor([True, True, False])).item() == 3.0
+
+
+def test_smooth_l1_by_hand():
+    truth = torch.zeros(1, 1, 2)
+    near, far = torch.tensor([[[0.5, 9.0]]]), torch.tensor([[[3.0, 9.0]]])
+    valid = torch.tensor([[[True, False]]])
+    # 0.5 * 0.5^2 = 0.125 below one pixel, |3| - 0.5 = 2.5 above
+    assert multi_head_smooth_l1([near, far], truth, valid, [0.5, 1.0]).item() == pytest.approx(0.5 * 0.125 + 2.5)
+
+
+def test_block_distribution_by_hand():
+    disparity = torch.full((1, 4, 4), 6.0)  # level 1.5: half to level 1, half to level 2
+    disparity[0, 0] = 20.0  # a quarter of the block lies on another surface, at level 5
+    valid = torch.ones(1, 4, 4, dtype=torch.bool)
+    target = block_distribution(disparity, valid, num_levels=8)
+    assert target.flatten().tolist() == pytest.approx([0, 0.375, 0.375, 0, 0, 0.25, 0, 0])
+
+
+def test_block_distribution_leaves_out_what_is_unknown_or_out_of_range():
+    disparity = torch.full((1, 4, 8), 4.0)
+    disparity[0, :, 4:] = 400.0
+    valid = torch.ones(1, 4, 8, dtype=torch.bool)
+    valid[0, 0, 0] = False
+    target = block_distribution(disparity, valid, num_levels=8)
+    assert target[0, 1, 0].tolist() == [1.0, 0.0]
+    assert target.sum().item() == pytest.approx(1.0)
+
+
+def test_the_last_level_keeps_its_share():
+    target = block_distribution(torch.full((1, 4, 4), 28.0), torch.ones(1, 4, 4, dtype=torch.bool), num_levels=8)
+    assert target.flatten().tolist() == [0.0] * 7 + [1.0]
+
+
+def test_distribution_loss_by_hand():
+    similarity = torch.tensor([0.0, 0.0]).view(1, 2, 1, 1)
+    assert distribution_loss(similarity, torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)).item() == pytest.approx(0.693147)
+
+
+def test_without_ground_truth_losses_are_zero_and_gradients_finite():
+    prediction = torch.randn(1, 4, 8, requires_grad=True)
+    cost = torch.randn(1, 8, 1, 2, requires_grad=True)
+    loss = hgstereo_loss([prediction], [cost], torch.full((1, 4, 8), torch.nan), NOWHERE, [1.0])
+    loss.backward()
+    assert loss.item() == 0
+    assert prediction.grad.abs().max() == 0 and cost.grad.abs().max() == 0

@@ -1,0 +1,82 @@
+"""Figures that can be checked on paper."""
+
+import numpy as np
+import pytest
+
+from stereohg.metrics import disparity_metrics
+
+
+def metrics(errors, truth=0.0, valid=None):
+    errors = np.array(errors, np.float32)
+    truth = np.broadcast_to(np.float32(truth), errors.shape)
+    return disparity_metrics(truth + errors, truth, np.ones(errors.shape, bool) if valid is None else valid)
+
+
+def test_four_pixels_by_hand():
+    # errors 0, 1, 2 and 5 of 10 pixels: mean 8/4; above 1: two; above 2: one; mean square 30/4
+    assert metrics([[0, -1], [2, 5]], truth=10) == {
+        "epe": 2.0,
+        "bad_1": 50.0,
+        "bad_2": 25.0,
+        "bad_3": 25.0,
+        "d1": 25.0,
+        "rmse": pytest.approx(7.5**0.5),
+        "pixels": 4,
+    }
+
+
+def test_a_threshold_itself_is_not_bad():
+    result = metrics([1, 2, 3, 3])
+    assert (result["bad_1"], result["bad_2"], result["bad_3"], result["d1"]) == (75, 50, 0, 0)
+
+
+def test_d1_needs_three_pixels_and_five_percent():
+    # of 100 pixels 5 % is 5: an error of 4 is bad-3 but no outlier, one of 6 is both; 2 of 10 is 20 % but not 3 pixels
+    result = metrics([4, 6, 2, 4], truth=[100, 100, 10, 10])
+    assert (result["bad_3"], result["d1"]) == (75, 50)
+    assert metrics([5], truth=100)["d1"] == 0
+
+
+def test_d1_takes_negative_and_zero_truth():
+    assert metrics([4, 4], truth=[-100, 0])["d1"] == 50
+
+
+def test_only_valid_pixels_count():
+    valid = np.array([True, False, True, False])
+    result = metrics([1, 100, 3, np.nan], valid=valid)
+    assert (result["epe"], result["pixels"]) == (2, 2)
+
+
+def test_perfect_is_zero():
+    assert set(metrics(np.zeros((3, 4)), truth=7).values()) == {0, 12}
+
+
+def test_inputs_are_left_alone():
+    prediction, truth, valid = np.ones((2, 2)), np.zeros((2, 2)), np.array([[1, 0], [1, 1]])
+    disparity_metrics(prediction, truth, valid)
+    assert prediction.all() and not truth.any() and valid.sum() == 3
+
+
+def test_many_pixels_do_not_lose_precision():
+    error = np.full((1000, 1000), 0.1, np.float32)
+    assert metrics(error)["epe"] == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+
+
+def test_no_valid_pixel_is_an_error_not_a_perfect_score():
+    with pytest.raises(ValueError, match="no pixel is valid"):
+        metrics([1, 2], valid=np.zeros(2, bool))
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (2, 2), (2, 2)), ((2, 2), (2, 2), (4,)), ((1, 2, 2), (2, 2), (2, 2))])
+def test_shapes_must_agree(shapes):
+    with pytest.raises(ValueError, match=r"prediction is \(.*all must be of one shape"):
+        disparity_metrics(*map(np.ones, shapes))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_valid_pixels_must_be_finite(value):
+    holed, whole, valid = np.array([1.0, value]), np.ones(2), np.ones(2, bool)
+    with pytest.raises(ValueError, match="prediction is not finite at 1 of 2 valid pixels"):
+        disparity_metrics(holed, whole, valid)
+    with pytest.raises(ValueError, match="truth is not finite at 1 of 2 valid pixels"):
+        disparity_metrics(whole, holed, valid)

@@ -1,0 +1,137 @@
+"""What every registered network must do."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import stereohg
+from stereohg.models.features import SpatialPyramid
+
+STEREO = [name for name in stereohg.list_models() if name != "keypoint_hourglass"]
+HEADS = {"psmnet": 3, "psmnet_basic": 1, "gwcnet_g": 4, "gwcnet_gc": 4, "hgstereo_s": 2}
+
+
+def pair(height: int = 64, width: int = 96, batch: int = 1):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(batch, 3, height, width, generator=generator) for _ in range(2)]
+
+
+def test_the_list_is_sorted_and_complete():
+    assert stereohg.list_models() == sorted([*HEADS, "keypoint_hourglass"])
+
+
+@pytest.mark.parametrize("name", STEREO)
+def test_predictions_and_costs(name):
+    torch.manual_seed(0)
+    model = stereohg.create_model(name, max_disp=32)
+    left, right = pair(batch=2)
+    assert len(model.train()(left, right)) == HEADS[name]
+    assert len(model.costs(left, right)) == HEADS[name]
+    with torch.no_grad():
+        (answer,) = model.eval()(left, right)
+        (cost,) = model.costs(left, right)
+    assert answer.shape == (2, 64, 96)
+    assert cost.shape == (2, 8, 16, 24)
+    assert answer.min() >= 0 and answer.max() <= 32
+
+
+@pytest.mark.parametrize("name", STEREO)
+def test_range_of_disparities_changes_after_building(name):
+    model = stereohg.create_model(name, max_disp=64).eval()
+    model.max_disp = 32
+    with torch.no_grad():
+        assert model.costs(*pair())[0].shape[1] == 8
+
+
+@pytest.mark.parametrize("value", [0, -16, 100, 24.5])
+def test_range_of_disparities_is_checked_when_built(value):
+    with pytest.raises(ValueError, match=f"max_disp is {value}; it must be a positive multiple of 16"):
+        stereohg.create_model("psmnet", max_disp=value)
+
+
+def test_sizes_are_checked_with_the_mend():
+    model = stereohg.create_model("hgstereo_s")
+    with pytest.raises(ValueError, match="60x96 do not fit: height and width must be multiples of 32"):
+        model(*pair(height=60))
+    with pytest.raises(ValueError, match=r"both must be \(B,3,H,W\)"):
+        model(pair()[0], pair(width=128)[1])
+    with pytest.raises(ValueError, match="multiples of 64"):
+        stereohg.create_model("keypoint_hourglass")(torch.zeros(1, 3, 64, 100))
+
+
+def test_unknown_names_are_told_with_the_known():
+    with pytest.raises(ValueError, match="no network named 'psm'; choose one of gwcnet_g, "):
+        stereohg.create_model("psm")
+
+
+@pytest.mark.parametrize("height, width", [(16, 16), (48, 256), (256, 16)])
+def test_pyramid_takes_small_images(height, width):
+    """The published windows of 64 fail below 256 pixels, and in training where a window leaves a single value."""
+    model = stereohg.create_model("psmnet_basic", max_disp=16)
+    for mode in (model.train(), model.eval()):
+        assert mode(*pair(height, width))[0].shape == (1, height, width)
+
+
+def test_pyramid_is_the_published_one_where_that_works():
+    pyramid, x = SpatialPyramid().eval(), torch.randn(1, 128, 64, 130)
+    assert [pyramid.fitting_window(x, window) for window in pyramid.windows] == [(8, 8), (16, 16), (32, 32), (64, 64)]
+
+
+def test_align_corners_and_output_scale_are_arguments():
+    torch.manual_seed(0)
+    model = stereohg.create_model("psmnet", max_disp=32).eval()
+    with torch.no_grad():
+        usual = model(*pair())[0]
+        model.output_scale = 1.5
+        torch.testing.assert_close(model(*pair())[0], 1.5 * usual)
+        model.output_scale, model.align_corners = 1.0, True
+        assert not torch.allclose(model(*pair())[0], usual, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["psmnet", "gwcnet_gc"])
+def test_published_initialisation(name):
+    model = stereohg.create_model(name)
+    entry = model.entry[0].conv.weight  # 32 output channels, kernel 27
+    assert entry.std().item() == pytest.approx(math.sqrt(2 / (27 * 32)), rel=0.02)
+    trunk = (model.features.trunk if name == "psmnet" else model.features).layer3[1].conv1
+    assert trunk.conv.weight.std().item() == pytest.approx(math.sqrt(2 / (9 * 128)), rel=0.02)
+    assert trunk.norm.weight.unique().tolist() == [1.0] and trunk.norm.bias.unique().tolist() == [0.0]
+    transposed = next(m for m in model.modules() if isinstance(m, nn.ConvTranspose3d)).weight
+    limit = 1 / math.sqrt(transposed.shape[1] * 27)  # PyTorch's: uniform, from the second dimension's fan
+    assert 0.99 * limit < transposed.abs().max().item() <= limit
+
+
+def test_keypoint_initialisation_is_pytorchs():
+    weight = stereohg.create_model("keypoint_hourglass").stem[0].weight
+    limit = 1 / math.sqrt(3 * 7 * 7)
+    assert 0.99 * limit < weight.abs().max().item() <= limit
+
+
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_keypoint_heatmaps(norm):
+    model = stereohg.create_model("keypoint_hourglass", num_stacks=3, num_blocks=1, num_keypoints=5, norm=norm).eval()
+    with torch.no_grad():
+        image = torch.randn(1, 3, 64, 128)
+        heatmaps, features = model(image), model.features(image)
+    assert [h.shape for h in heatmaps] == [(1, 5, 16, 32)] * 3
+    assert [f.shape for f in features] == [(1, 256, 16, 32)] * 3
+    torch.testing.assert_close(model.heads[-1](features[-1]), heatmaps[-1])
+
+
+def test_keypoint_counts_are_checked():
+    with pytest.raises(ValueError, match="num_stacks is 0; it must be at least 1"):
+        stereohg.create_model("keypoint_hourglass", num_stacks=0)
+
+
+def test_small_network_stays_small():
+    parameters = sum(p.numel() for p in stereohg.create_model("hgstereo_s").parameters())
+    assert 0.8e6 < parameters < 1.2e6
+
+
+def test_gradients_reach_every_parameter():
+    model = stereohg.create_model("hgstereo_s", max_disp=32).train()
+    predictions, costs = model.forward_with_costs(*pair(batch=2))
+    (sum(p.mean() for p in predictions) + sum(c.square().mean() for c in costs)).backward()
+    assert [key for key, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []

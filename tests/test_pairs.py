@@ -1,0 +1,60 @@
+"""Which picture belongs to which."""
+
+import pytest
+
+from stereohg.data.pairs import find_pairs
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("left/b.png", "left/a.png", "right/a.jpg", "right/b.png", "left/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for scene in ("Bike", "Chess"):
+        for image in ("im0.png", "im1.png"):
+            (tmp_path / "scenes" / scene).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "scenes" / scene / image).touch()
+    return tmp_path
+
+
+def test_two_files(tree):
+    pairs, alone = find_pairs(tree / "left" / "b.png", tree / "right" / "a.jpg")
+    assert [(p.name, p.left.name, p.right.name) for p in pairs] == [("b", "b.png", "a.jpg")]
+    assert alone == []
+
+
+def test_two_folders_pair_by_name(tree):
+    pairs, alone = find_pairs(tree / "left", tree / "right")
+    assert [(p.name, p.right.name) for p in pairs] == [("a", "a.jpg"), ("b", "b.png")]
+    assert alone == []
+
+
+def test_patterns_pair_by_what_the_stars_stand_for(tree):
+    pairs, _ = find_pairs(f"{tree}/scenes/*/im0.png", f"{tree}/scenes/*/im1.png")
+    assert [(p.name, p.left.name, p.right.name) for p in pairs] == [
+        ("Bike", "im0.png", "im1.png"),
+        ("Chess", "im0.png", "im1.png"),
+    ]
+
+
+def test_pictures_without_a_partner_are_named(tree):
+    (tree / "left" / "c.png").touch()
+    (tree / "right" / "d.png").touch()
+    pairs, alone = find_pairs(tree / "left", tree / "right")
+    assert len(pairs) == 2
+    assert "c.png: no right picture" in alone[0] and "d.png: no left picture" in alone[1]
+
+
+def test_errors(tree):
+    with pytest.raises(FileNotFoundError, match="nope.png: no such picture"):
+        find_pairs(tree / "nope.png", tree / "left" / "a.png")
+    with pytest.raises(ValueError, match="two pictures, two folders or two patterns"):
+        find_pairs(tree / "left", tree / "right" / "a.jpg")
+    with pytest.raises(FileNotFoundError, match="no pictures there"):
+        find_pairs(tree / "scenes", tree / "right")
+    (tree / "left" / "a.jpg").touch()
+    with pytest.raises(ValueError, match="both named 'a'"):
+        find_pairs(tree / "left", tree / "right")
+    (tree / "left" / "a.jpg").unlink()
+    with pytest.raises(ValueError, match="no two pictures share a name"):
+        find_pairs(f"{tree}/left/*.png", f"{tree}/scenes/*/im1.png")

@@ -1,0 +1,75 @@
+"""Regression, confidence and upsampling against the literal formulas and by hand."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stereohg.nn import confidence, convex_upsample, soft_argmin, upsampled_soft_argmin
+from tests import literal
+
+
+def similarity(*shape: int) -> torch.Tensor:
+    return 2 * torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
+
+
+@settings(max_examples=20, deadline=None)
+@given(levels=st.integers(1, 6), height=st.integers(1, 4), width=st.integers(1, 4), align_corners=st.booleans())
+def test_regression_equals_the_formula(levels, height, width, align_corners):
+    x = similarity(2, levels, height, width)
+    torch.testing.assert_close(soft_argmin(x), literal.soft_argmin(x))
+    size = (4 * height, 4 * width)
+    torch.testing.assert_close(
+        upsampled_soft_argmin(x, 4 * levels, size, align_corners),
+        literal.upsampled_soft_argmin(x, 4 * levels, size, align_corners),
+    )
+
+
+def test_soft_argmin_by_hand():
+    # weights e^0 : e^ln3 = 1 : 3 on levels 0 and 1
+    x = torch.tensor([0.0, torch.tensor(3.0).log()]).view(1, 2, 1, 1)
+    assert soft_argmin(x).item() == pytest.approx(0.75)
+
+
+def test_radius_keeps_to_the_likeliest_peak():
+    two_surfaces = torch.full((1, 20, 1, 1), -30.0)
+    two_surfaces[0, 3], two_surfaces[0, 15] = 1.0, 0.9
+    assert soft_argmin(two_surfaces).item() == pytest.approx(8.7, abs=0.01)  # in the gap between the two
+    assert soft_argmin(two_surfaces, radius=2).item() == pytest.approx(3.0, abs=1e-6)
+
+
+def test_radius_that_covers_everything_changes_nothing():
+    x = similarity(1, 5, 2, 3)
+    torch.testing.assert_close(soft_argmin(x, radius=5), soft_argmin(x))
+
+
+def test_confidence_by_hand():
+    certain = torch.full((1, 8, 1, 1), -100.0)
+    certain[0, 4] = 0.0
+    assert confidence(certain).item() == pytest.approx(1.0)
+    assert confidence(torch.zeros(1, 8, 1, 1)).item() == pytest.approx(2 / 8)  # the likeliest level is the first
+    two_peaks = torch.full((1, 20, 1, 1), -100.0)
+    two_peaks[0, 3], two_peaks[0, 15] = 0.1, 0.0
+    assert confidence(two_peaks).item() == pytest.approx(1 / (1 + torch.tensor(-0.1).exp()).item())
+
+
+@settings(max_examples=10, deadline=None)
+@given(height=st.integers(1, 4), width=st.integers(1, 4), factor=st.sampled_from([1, 2, 4]))
+def test_convex_upsampling_equals_the_loops(height, width, factor):
+    disparity, weights = similarity(2, height, width), similarity(2, 9 * factor**2, height, width)
+    torch.testing.assert_close(
+        convex_upsample(disparity, weights, factor), literal.convex_upsample(disparity, weights, factor)
+    )
+
+
+def test_convex_upsampling_stays_between_its_neighbours():
+    fine = convex_upsample(torch.full((1, 2, 3), 7.0), torch.randn(1, 9 * 16, 2, 3), 4)
+    assert fine.shape == (1, 8, 12)
+    torch.testing.assert_close(fine, torch.full_like(fine, 7.0))
+
+
+def test_gradients():
+    x = similarity(1, 4, 2, 2).requires_grad_()
+    assert torch.autograd.gradcheck(soft_argmin, (x,))
+    assert torch.autograd.gradcheck(lambda x: upsampled_soft_argmin(x, 16, (8, 8)), (x,))
+    assert torch.autograd.gradcheck(lambda x: soft_argmin(x, radius=1), (x,))

@@ -1,0 +1,97 @@
+"""The scene source: exact disparity, true occlusion, the same scenes everywhere."""
+
+from dataclasses import fields
+
+import cv2
+import numpy as np
+import pytest
+
+from stereohg.data import synthetic
+from stereohg.data.synthetic import Surface, SyntheticStereo
+
+SCENES = SyntheticStereo(height=128, width=256, max_disp=96, asymmetry=0)
+
+
+def warped_right(scene) -> np.ndarray:
+    """The right picture as the left camera would see it, by the true disparity."""
+    height, width = scene.disparity.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return cv2.remap(scene.right.astype(np.float32), x - scene.disparity, y, cv2.INTER_LINEAR)
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_visible_pixels_are_equal_in_both_views(index):
+    scene = SCENES[index]
+    difference = np.abs(warped_right(scene) - scene.left).mean(-1)
+    visible = ~scene.occluded
+    # what remains is the blur of resampling once more, at most; a disparity off by a pixel would show on most textures
+    assert np.median(difference[visible]) < 2
+    assert np.mean(difference[visible] > 16) < 0.03
+
+
+def test_a_wrong_disparity_would_show():
+    scene = SCENES[0]
+    right = np.abs(warped_right(scene) - scene.left)[~scene.occluded].mean()
+    object.__setattr__(scene, "disparity", scene.disparity + 1)
+    wrong = np.abs(warped_right(scene) - scene.left)[~scene.occluded].mean()
+    assert right < 3 and wrong > 2 * right
+
+
+def test_hidden_pixels_are_marked():
+    scene = SCENES[1]
+    x = np.arange(256)[None]
+    outside = x - scene.disparity < 0
+    assert scene.occluded[outside].all()
+    assert outside.sum() < scene.occluded.sum() < 0.6 * scene.occluded.size
+
+
+def test_index_and_seed_alone_decide_a_scene():
+    again = SyntheticStereo(height=128, width=256, max_disp=96, asymmetry=0)
+    for field in fields(SCENES[3]):
+        assert np.array_equal(getattr(SCENES[3], field.name), getattr(again[3], field.name))
+    other_seed = SyntheticStereo(height=128, width=256, seed=1, max_disp=96, asymmetry=0)
+    assert not np.array_equal(SCENES[3].disparity, SCENES[4].disparity)
+    assert not np.array_equal(SCENES[3].disparity, other_seed[3].disparity)
+
+
+def test_ranges_and_types():
+    scene = SyntheticStereo(height=64, width=128, max_disp=48)[0]
+    assert scene.left.shape == scene.right.shape == (64, 128, 3)
+    assert scene.left.dtype == scene.right.dtype == np.uint8
+    assert scene.disparity.dtype == np.float32 and scene.occluded.dtype == bool
+    assert 0 <= scene.disparity.min() and scene.disparity.max() < 64
+
+
+def test_cameras_differ_only_as_much_as_asked():
+    ideal, real = SCENES[2], SyntheticStereo(height=128, width=256, max_disp=96, asymmetry=1)[2]
+    assert np.array_equal(ideal.disparity, real.disparity)
+    visible = ~ideal.occluded
+    apart = [np.abs(warped_right(scene) - scene.left)[visible].mean() for scene in (ideal, real)]
+    assert apart[1] > 2 * apart[0]
+
+
+@pytest.mark.parametrize(
+    "relief", [("flat", 0.0, 1.0, 0.0), ("bump", 8.0, 40.0, 0.0), ("ripple", 4.0, 12.0, 0.7), ("cylinder", 8.0, 40.0, 0.0)]
+)
+def test_a_surface_lands_where_its_disparity_says(relief):
+    surface = Surface((50.0, 30.0), 20.0, (0.3, -0.1), relief, None, (0, 0), *[np.zeros(1)] * 2, (np.ones(3),) * 2)
+    y, x = np.mgrid[0:60:7, 0:100:7].astype(np.float32)
+    d, dx = surface.disparity(x, y)
+    nudged, _ = surface.disparity(x + 0.01, y)
+    np.testing.assert_allclose((nudged - d) / 0.01, dx, atol=0.02)
+    np.testing.assert_allclose(synthetic._left_of(surface, x - d, y), x, atol=1e-3)
+
+
+def test_missing_photographs_are_told_by_package(monkeypatch):
+    def absent(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(synthetic, "files", absent)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'stereohg\[train\]'"):
+        synthetic.photograph_paths()
+
+
+def test_photographs_are_listed_with_their_hashes():
+    hashes = synthetic.photograph_hashes()
+    assert sorted(hashes) == sorted(synthetic.PHOTOGRAPHS)
+    assert all(len(value) == 64 for value in hashes.values())

@@ -1,0 +1,73 @@
+"""Cost volumes against the literal loops, and against numbers worked by hand."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stereohg.nn import concat_volume, correlation_volume, groupwise_volume
+from tests import literal
+
+SIZES = {
+    "num_disp": st.integers(1, 9),
+    "width": st.integers(1, 7),
+    "groups": st.integers(1, 3),
+    "per_group": st.integers(1, 3),
+}
+
+
+def features(channels: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(channels * 100 + width)
+    return tuple(torch.randn(2, channels, 3, width, generator=generator, dtype=torch.float64) for _ in range(2))
+
+
+@settings(max_examples=25, deadline=None)
+@given(**SIZES)
+def test_volumes_equal_the_loops(num_disp, width, groups, per_group):
+    left, right = features(groups * per_group, width)
+    assert torch.equal(concat_volume(left, right, num_disp), literal.concat_volume(left, right, num_disp))
+    torch.testing.assert_close(
+        groupwise_volume(left, right, num_disp, groups),
+        literal.groupwise_volume(left, right, num_disp, groups),
+        rtol=1e-14,
+        atol=1e-14,
+    )
+
+
+def test_correlation_by_hand():
+    left = torch.tensor([1.0, 2.0, 3.0]).view(1, 1, 1, 3)
+    right = torch.tensor([10.0, 20.0, 30.0]).view(1, 1, 1, 3)
+    # level 1: nothing at x = 0, then 2 * 10 and 3 * 20
+    expected = torch.tensor([[10.0, 40.0, 90.0], [0.0, 20.0, 60.0]])
+    assert torch.equal(correlation_volume(left, right, 2)[0, 0, :, 0], expected)
+
+
+def test_groups_are_means_of_consecutive_channels():
+    left = torch.tensor([1.0, 3.0, 5.0, 7.0]).view(1, 4, 1, 1)
+    volume = groupwise_volume(left, torch.ones_like(left), 1, num_groups=2)
+    assert volume.flatten().tolist() == [2.0, 6.0]
+
+
+def test_concatenation_puts_left_channels_first():
+    left, right = torch.full((1, 1, 1, 2), 5.0), torch.tensor([8.0, 9.0]).view(1, 1, 1, 2)
+    volume = concat_volume(left, right, 2)
+    assert volume[0, :, 0, 0].tolist() == [[5.0, 5.0], [8.0, 9.0]]
+    assert volume[0, :, 1, 0].tolist() == [[0.0, 5.0], [0.0, 8.0]]
+
+
+@pytest.mark.parametrize(
+    "build", [concat_volume, correlation_volume, lambda *a: groupwise_volume(*a, num_groups=2)], ids=str
+)
+def test_gradients(build):
+    left, right = (x[:1].requires_grad_() for x in features(4, 3))
+    assert torch.autograd.gradcheck(lambda x, y: build(x, y, 4), (left, right))
+
+
+def test_refuses_groups_that_do_not_divide():
+    with pytest.raises(ValueError, match="4 channels do not divide into 3 groups"):
+        groupwise_volume(*features(4, 2), num_disp=2, num_groups=3)
+
+
+def test_refuses_features_of_two_sizes():
+    with pytest.raises(ValueError, match="must agree"):
+        concat_volume(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3, 5), 2)
