@@ -55,7 +55,9 @@ def _command_parser(function: Callable) -> ArgumentParser:
     for name in (name for name in parameters if name in by_hand):
         flags = [SHORT_OPTIONS[name]] if name in SHORT_OPTIONS else []
         kind = {"action": ActionYesNo(no_prefix="no_")} if types[name] is bool else {"type": types[name]}
-        parser.add_argument(*flags, f"--{name}", default=parameters[name].default, help=_help(function, name), **kind)
+        default = parameters[name].default
+        kind |= {"required": True} if default is inspect.Parameter.empty else {"default": default}
+        parser.add_argument(*flags, f"--{name}", help=_help(function, name), **kind)
     parser.add_function_arguments(function, skip=by_hand, as_positional=True)
     return parser
 

@@ -95,7 +95,8 @@ class Predictor:
     """A network made ready for inference.
 
     Args:
-        model: a stereo network, a bundled name, or the path of a weights file.
+        model: a stereo network (which is moved to the device and put into ``eval()``), a bundled name, or the path
+            of a weights file.
         device: "auto" (CUDA, then MPS, then CPU) or a torch device.
         precision: "auto" is bfloat16 on CUDA devices that have it and float32 elsewhere; regression is float32 always.
     """

@@ -28,7 +28,16 @@ def test_one_pair_to_one_file(folders, capsys):
 
 
 def test_two_folders(folders):
-    arguments = ["predict", f"{folders}/left", f"{folders}/right", "-o", f"{folders}/out", "--format", "png", "--colour"]
+    arguments = [
+        "predict",
+        f"{folders}/left",
+        f"{folders}/right",
+        "-o",
+        f"{folders}/out",
+        "--format",
+        "png",
+        "--colour",
+    ]
     assert main(arguments) == 0
     assert sorted(p.name for p in (folders / "out").iterdir()) == ["0.png", "0_colour.png", "1.png", "1_colour.png"]
     assert read_disparity(folders / "out" / "0.png")[1].mean() > 0.99
@@ -67,7 +76,13 @@ def test_every_command_explains_itself(command, capsys):
 def test_demo_compares_and_says_where_each_file_is(tmp_path, capsys):
     assert main(["demo", "-o", str(tmp_path)]) == 0
     told = capsys.readouterr().out
-    for name in ("motorcycle.pfm", "motorcycle.png", "motorcycle_colour.png", "motorcycle_figure.png", "motorcycle.ply"):
+    for name in (
+        "motorcycle.pfm",
+        "motorcycle.png",
+        "motorcycle_colour.png",
+        "motorcycle_figure.png",
+        "motorcycle.ply",
+    ):
         assert name in told and (tmp_path / name).stat().st_size > 1000
     left, _, truth, known = demo_command.motorcycle()
     assert left.shape == (500, 741, 3) and (~known).sum() == 27226

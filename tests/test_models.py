@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import stereohg
 from stereohg.models.features import SpatialPyramid
@@ -126,8 +127,11 @@ def test_keypoint_counts_are_checked():
 
 
 def test_small_network_stays_small():
-    parameters = sum(p.numel() for p in stereohg.create_model("hgstereo_s").parameters())
-    assert 0.8e6 < parameters < 1.2e6
+    model = stereohg.create_model("hgstereo_s", max_disp=192).eval()
+    assert 0.8e6 < sum(p.numel() for p in model.parameters()) < 1.2e6
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(*pair(256, 512))
+    assert counter.get_total_flops() < 16e9
 
 
 def test_gradients_reach_every_parameter():

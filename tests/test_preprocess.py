@@ -35,7 +35,9 @@ def test_files_are_the_same_picture(tmp_path):
         np.testing.assert_allclose(as_rgb(path), PIXELS / 255, atol=1e-6)
 
 
-@pytest.mark.parametrize("grey", [PIXELS[..., 0], Image.fromarray(PIXELS[..., 0]), PIXELS[..., 0].astype(np.uint16) * 257])
+@pytest.mark.parametrize(
+    "grey", [PIXELS[..., 0], Image.fromarray(PIXELS[..., 0]), PIXELS[..., 0].astype(np.uint16) * 257]
+)
 def test_grey_is_repeated(grey):
     np.testing.assert_allclose(as_rgb(grey), np.repeat(PIXELS[..., :1], 3, 2) / 255, atol=1e-6)
 

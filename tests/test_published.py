@@ -192,7 +192,7 @@ def test_openstereos_psmnet_is_told_and_not_loaded(networks, tmp_path, wrap):
     for key, value in theirs(networks["psmnet"]).items():
         extraction = key.removeprefix("feature_extraction.")
         name = f"CostProcessor.aggregator.{key}" if extraction == key else f"Backbone.{extraction}"
-        state[name] = torch.zeros(1).expand(value.shape)
+        state[name] = torch.zeros(()).expand(value.shape)
     state["Backbone.layer2.0.downsample.0.bias"] = torch.zeros(64)
     state["DispProcessor.disp_processor.disp_regression.weight"] = torch.zeros(1, 1, 192, 1, 1)
     path = save(wrap(state), tmp_path / "open.pth")

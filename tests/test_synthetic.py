@@ -71,7 +71,8 @@ def test_cameras_differ_only_as_much_as_asked():
 
 
 @pytest.mark.parametrize(
-    "relief", [("flat", 0.0, 1.0, 0.0), ("bump", 8.0, 40.0, 0.0), ("ripple", 4.0, 12.0, 0.7), ("cylinder", 8.0, 40.0, 0.0)]
+    "relief",
+    [("flat", 0.0, 1.0, 0.0), ("bump", 8.0, 40.0, 0.0), ("ripple", 4.0, 12.0, 0.7), ("cylinder", 8.0, 40.0, 0.0)],
 )
 def test_a_surface_lands_where_its_disparity_says(relief):
     surface = Surface((50.0, 30.0), 20.0, (0.3, -0.1), relief, None, (0, 0), *[np.zeros(1)] * 2, (np.ones(3),) * 2)
