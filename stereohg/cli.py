@@ -2,12 +2,12 @@
 
 import inspect
 import logging
+import sys
 import typing
 from collections.abc import Callable
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ActionYesNo, ArgumentParser
-from rich.console import Console
 
 import stereohg
 from stereohg.commands.demo import demo
@@ -30,12 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit status; what a user can mend is told in one line, without a traceback."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("stereohg").setLevel(logging.INFO)
-    parsed = build_parser().parse_args(arguments)
-    options = parsed[parsed.command].as_dict()
+    parser = build_parser()
+    parsed = parser.instantiate(parser.parse_args(arguments))
+    command, options = parsed.command, parsed[parsed.command].as_dict()
     try:
-        return COMMANDS[parsed.command](**options) or 0
+        return COMMANDS[command](**options) or 0
     except USER_ERRORS as error:
-        Console(stderr=True).print(f"[bold red]stereohg {parsed.command}:[/] {error}", highlight=False)
+        print(f"stereohg {command}: {error}", file=sys.stderr)
         return 1
 
 

@@ -109,6 +109,7 @@ class Predictor:
         self.device = _device(device)
         self.dtype = _dtype(precision, self.device)
         self.model = model.to(self.device).eval()
+        self.normalisation = getattr(model, "card", {}).get("normalisation", {})
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         """Normalised (B,3,H,W) tensors of any size to disparities (B,H,W) float32."""
@@ -244,7 +245,8 @@ class _Search:
         """Disparity and confidence (H,W) of the left picture, and what to warn of."""
         height, width = left.shape[:2]
         size = (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
-        pair = [to_tensor(_resized(image, size))[None] for image in (left, right)]
+        normalisation = self.predictor.normalisation
+        pair = [to_tensor(_resized(image, size), **normalisation)[None] for image in (left, right)]
         while True:
             disparity, similarity, padding = self.predictor._run(*pair, self.levels)
             share = share_at_range_end(_full_size(top_probability(similarity), padding), self.levels)

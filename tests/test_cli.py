@@ -8,6 +8,7 @@ from stereohg.cli import COMMANDS, main
 from stereohg.commands import demo as demo_command
 from stereohg.data.files import read_disparity, read_pfm
 from stereohg.data.synthetic import SyntheticStereo
+from stereohg.models.weights import read_card
 
 
 @pytest.fixture
@@ -28,17 +29,8 @@ def test_one_pair_to_one_file(folders, capsys):
 
 
 def test_two_folders(folders):
-    arguments = [
-        "predict",
-        f"{folders}/left",
-        f"{folders}/right",
-        "-o",
-        f"{folders}/out",
-        "--format",
-        "png",
-        "--colour",
-    ]
-    assert main(arguments) == 0
+    options = ["-o", f"{folders}/out", "--format", "png", "--colour"]
+    assert main(["predict", f"{folders}/left", f"{folders}/right", *options]) == 0
     assert sorted(p.name for p in (folders / "out").iterdir()) == ["0.png", "0_colour.png", "1.png", "1_colour.png"]
     assert read_disparity(folders / "out" / "0.png")[1].mean() > 0.99
 
@@ -76,13 +68,8 @@ def test_every_command_explains_itself(command, capsys):
 def test_demo_compares_and_says_where_each_file_is(tmp_path, capsys):
     assert main(["demo", "-o", str(tmp_path)]) == 0
     told = capsys.readouterr().out
-    for name in (
-        "motorcycle.pfm",
-        "motorcycle.png",
-        "motorcycle_colour.png",
-        "motorcycle_figure.png",
-        "motorcycle.ply",
-    ):
+    for ending in (".pfm", ".png", "_colour.png", "_figure.png", ".ply"):
+        name = f"motorcycle{ending}"
         assert name in told and (tmp_path / name).stat().st_size > 1000
     left, _, truth, known = demo_command.motorcycle()
     assert left.shape == (500, 741, 3) and (~known).sum() == 27226
@@ -94,3 +81,13 @@ def test_demo_compares_and_says_where_each_file_is(tmp_path, capsys):
 def test_models_are_listed(capsys):
     assert main(["models"]) == 0
     assert "gwcnet_gc" in capsys.readouterr().out
+
+
+def test_train_writes_weights_with_a_card(tmp_path):
+    sizes = {"height": 64, "width": 64, "max_disp": 32, "batch_size": 1, "steps": 1, "workers": 0}
+    options = [f"--settings.{name}={value}" for name, value in sizes.items()]
+    assert main(["train", "-o", str(tmp_path), *options]) == 0
+    card = read_card(tmp_path / "hgstereo_s.safetensors")
+    assert card["training"]["settings"]["steps"] == 1 and len(card["training"]["photographs"]) == 12
+    assert card["arguments"]["max_disp"] == 192
+    assert "Motorcycle of scikit-image, all pixels" in card["metrics"]

@@ -110,6 +110,18 @@ def test_published_networks_predict(model):
     assert values.shape == (60, 90) and np.isfinite(values).all()
 
 
+def test_the_cards_normalisation_is_used():
+    class Mean(Constant):
+        def costs(self, left, right):
+            self.mean = left.mean().item()
+            return super().costs(left, right)
+
+    model = Mean(level=1)
+    model.card = {"normalisation": {"mean": [0.25, 0.25, 0.25], "std": [0.5, 0.5, 0.5]}}
+    Predictor(model)(np.full((16, 16), 0.75), np.zeros((16, 16)), check=False)
+    assert model.mean == pytest.approx(1.0)
+
+
 def test_forward_takes_tensors_of_any_size():
     disparity = Predictor(Constant(level=3)).forward(torch.zeros(2, 3, 50, 70), torch.zeros(2, 3, 50, 70))
     assert disparity.shape == (2, 50, 70)

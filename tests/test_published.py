@@ -15,9 +15,11 @@ import pytest
 import torch
 
 from stereohg import create_model
-from stereohg.models import published
-from stereohg.models.published import CheckpointError, KnownFile, read_published, recognise, save_published
+from stereohg.models import recognition
+from stereohg.models.checkpoint import CheckpointError
+from stereohg.models.published import read_published, save_published
 from stereohg.models.published_keys import published_keys
+from stereohg.models.recognition import KnownFile, recognise
 from stereohg.models.weights import load_model, read_card, save_model
 
 PARITY = Path(__file__).parent / "parity"
@@ -239,7 +241,7 @@ def test_the_rule_can_be_overridden(uncounted_file):
 def test_a_known_file_has_its_own_settings(uncounted_file, monkeypatch):
     sha256 = read_published(uncounted_file)[1].sha256
     known = KnownFile("the weights of a test", "here", "MIT", {"align_corners": False, "output_scale": 1.25})
-    monkeypatch.setitem(published.KNOWN_FILES, sha256, known)
+    monkeypatch.setitem(recognition.KNOWN_FILES, sha256, known)
     model = load_model(uncounted_file)
     assert (model.align_corners, model.output_scale) == (False, 1.25)
     assert "known by its SHA-256 as the weights of a test" in model.card["recognised"]
@@ -247,7 +249,7 @@ def test_a_known_file_has_its_own_settings(uncounted_file, monkeypatch):
 
 
 def test_the_authors_kitti_2015_file_is_known():
-    known = published.KNOWN_FILES["1ef1b757f0ca909c6fae20281dc0283965e8d47e034e47502dcb16f845ad143d"]
+    known = recognition.KNOWN_FILES["1ef1b757f0ca909c6fae20281dc0283965e8d47e034e47502dcb16f845ad143d"]
     assert known.settings == {"align_corners": True, "output_scale": 1.0}
 
 

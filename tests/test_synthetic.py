@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from stereohg.data import synthetic
-from stereohg.data.synthetic import Surface, SyntheticStereo
+from stereohg.data.synthetic import PHOTOGRAPHS, SyntheticStereo, photograph_hashes, textures
+from stereohg.data.synthetic.surfaces import Surface, left_of
 
 SCENES = SyntheticStereo(height=128, width=256, max_disp=96, asymmetry=0)
 
@@ -59,7 +59,7 @@ def test_ranges_and_types():
     assert scene.left.shape == scene.right.shape == (64, 128, 3)
     assert scene.left.dtype == scene.right.dtype == np.uint8
     assert scene.disparity.dtype == np.float32 and scene.occluded.dtype == bool
-    assert 0 <= scene.disparity.min() and scene.disparity.max() < 64
+    assert scene.disparity.min() >= 0 and scene.disparity.max() < 64
 
 
 def test_cameras_differ_only_as_much_as_asked():
@@ -80,19 +80,19 @@ def test_a_surface_lands_where_its_disparity_says(relief):
     d, dx = surface.disparity(x, y)
     nudged, _ = surface.disparity(x + 0.01, y)
     np.testing.assert_allclose((nudged - d) / 0.01, dx, atol=0.02)
-    np.testing.assert_allclose(synthetic._left_of(surface, x - d, y), x, atol=1e-3)
+    np.testing.assert_allclose(left_of(surface, x - d, y), x, atol=1e-3)
 
 
 def test_missing_photographs_are_told_by_package(monkeypatch):
     def absent(name):
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr(synthetic, "files", absent)
+    monkeypatch.setattr(textures, "files", absent)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'stereohg\[train\]'"):
-        synthetic.photograph_paths()
+        textures.photograph_paths()
 
 
 def test_photographs_are_listed_with_their_hashes():
-    hashes = synthetic.photograph_hashes()
-    assert sorted(hashes) == sorted(synthetic.PHOTOGRAPHS)
+    hashes = photograph_hashes()
+    assert sorted(hashes) == sorted(PHOTOGRAPHS)
     assert all(len(value) == 64 for value in hashes.values())

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from stereohg import create_model
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from stereohg.models import weights
-from stereohg.models.published import CheckpointError
+from stereohg.models.checkpoint import CheckpointError
 from stereohg.models.weights import bundled_names, load_model, read_card, save_model
 
 SMALL = (8, 16, 16, 16, 16)

@@ -1,9 +1,10 @@
 """The one way from pictures to network input.
 
-Every network here was trained on RGB in [0,1] less the ImageNet mean, divided by the ImageNet deviation. Whatever a
-picture comes as, the same picture gives the same input.
+The stereo networks were trained on RGB in [0,1] less the ImageNet mean, divided by the ImageNet deviation; weights that
+were not say so in their card. Whatever a picture comes as, the same picture gives the same input.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,15 +59,15 @@ def _unit_range(image: np.ndarray) -> np.ndarray:
     return image.astype(np.float32) / (255 if high > 1 else 1)
 
 
-def normalise(image: Tensor, mean=IMAGENET_MEAN, std=IMAGENET_STD) -> Tensor:
+def normalise(image: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> Tensor:
     """RGB (...,3,H,W) in [0,1] to network input."""
     mean, std = (torch.tensor(v, dtype=image.dtype, device=image.device).view(3, 1, 1) for v in (mean, std))
     return (image - mean) / std
 
 
-def to_tensor(image: np.ndarray) -> Tensor:
+def to_tensor(image: np.ndarray, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> Tensor:
     """RGB float32 (H,W,3) in [0,1] to network input (3,H,W)."""
-    return normalise(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1))
+    return normalise(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1), mean, std)
 
 
 class Padding:

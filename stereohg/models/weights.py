@@ -11,30 +11,27 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata, resources
+from importlib import resources
 from os import PathLike
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from stereohg.data.files import replacing
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
-from stereohg.models.published import (
+from stereohg.models.checkpoint import CheckpointError, check_finite, check_state
+from stereohg.models.published import Container, load_published_state, read_published
+from stereohg.models.recognition import (
     KNOWN_FILES,
-    CheckpointError,
-    Container,
-    check_finite,
-    check_state,
     describe,
-    load_published_state,
     published_normalisation,
     published_settings,
-    read_published,
     recognise,
 )
 from stereohg.models.registry import MODELS, create_model, list_models
+from stereohg.version import __version__
 
 logger = logging.getLogger("stereohg")
 
@@ -78,14 +75,14 @@ def save_model(model: nn.Module, path: FilePath, card: dict | None = None, *, ha
         **{key: value for key, value in getattr(model, "card", {}).items() if key != "overridden"},
         **(card or {}),
         "format": FORMAT,
-        "version": _version(),
+        "version": __version__,
         "architecture": model.architecture,
         "arguments": _arguments(model),
         "dtype": "float16" if half else "float32",
     }
     text = json.dumps(card)
     with replacing(path) as temporary:
-        save_file(state, temporary, metadata={"card": text})
+        temporary.write_bytes(save(state, metadata={"card": text}))
 
 
 def read_card(name_or_path: FilePath) -> dict:
@@ -210,7 +207,7 @@ def _load_own(path: Path) -> nn.Module:
 def _load_published(path: Path) -> nn.Module:
     state, container = read_published(path)
     architecture, arguments = recognise(state, str(path))
-    settings, reason = published_settings(architecture, container)
+    settings, reason = published_settings(architecture, container.sha256, container.counts_batches)
     model = create_model(architecture, **arguments, **settings)
     load_published_state(model, state, str(path))
     model.card = _published_card(model, path, container)
@@ -228,7 +225,7 @@ def _published_card(model: nn.Module, path: Path, container: Container) -> dict:
         training = {"weights": known.name, "source": known.source, **training}
     return {
         "format": FORMAT,
-        "version": _version(),
+        "version": __version__,
         "architecture": model.architecture,
         "arguments": _arguments(model),
         "normalisation": published_normalisation(model.architecture, model.arguments),
@@ -265,10 +262,3 @@ def _arguments(model: nn.Module) -> dict:
 
 def _in_words(settings: dict) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items())
-
-
-def _version() -> str:
-    try:
-        return metadata.version("stereohg")
-    except metadata.PackageNotFoundError:
-        return "unknown"  # run from a checkout that is not installed
