@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from stereohg import Predictor
-from stereohg.commands.demo import SGBM_LEVELS, motorcycle
+from stereohg.data.motorcycle import CALIBRATION, motorcycle
 from stereohg.measure import measured
 from stereohg.metrics import disparity_metrics
 from stereohg.sgbm import sgbm_disparity
@@ -28,8 +28,8 @@ def main() -> None:
         return predictor(left, right, max_disp=max_disp, check=False).values
 
     methods: dict[str, Callable[[], np.ndarray]] = {
-        "StereoSGBM, 80 levels": lambda: sgbm_disparity(left, right, SGBM_LEVELS),
-        "hgstereo_s, 80 levels": lambda: ours(SGBM_LEVELS),
+        "StereoSGBM, 80 levels": lambda: sgbm_disparity(left, right, CALIBRATION.ndisp),
+        "hgstereo_s, 80 levels": lambda: ours(CALIBRATION.ndisp),
         "StereoSGBM, 192 levels": lambda: sgbm_disparity(left, right, 192),
         "hgstereo_s, 192 levels": lambda: ours(192),
     }

@@ -34,10 +34,10 @@ def _reset_peak() -> int | None:
     try:
         RESET.write_text("5")
         return _status("VmRSS")
-    except OSError:
+    except (OSError, KeyError):
         return None
 
 
 def _status(field: str) -> int:
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(field))
-    return 1024 * int(line.split()[1])
+    fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+    return 1024 * int(fields[field].split()[0])

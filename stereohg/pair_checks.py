@@ -13,6 +13,7 @@ NUM_FEATURES = 1000
 RATIO = 0.75  # of the best to the second-best match (Lowe 2004, section 7.1)
 MIN_MATCHES = 30
 MAX_VERTICAL_OFFSET = 1.5  # pixels, median over the matches
+MEASURABLE = 0.75  # pixels of the shrunk pictures: what rectified pairs may show there
 SWAP_SIDE = 512  # pixels of the pair on which the swap is tried
 DOUBTFUL = 0.6  # mean confidence below which the swap is tried at all
 SWAP_MARGIN = 0.1  # by which the mean confidence of the swapped pair must be higher
@@ -23,7 +24,7 @@ def check_pictures(left: np.ndarray, right: np.ndarray) -> list[str]:
     if np.array_equal(left, right):
         return ["left and right are the same picture: there is no disparity to find; give the right camera's picture"]
     offset = vertical_offset(left, right)
-    if offset is not None and offset > MAX_VERTICAL_OFFSET:
+    if offset is not None and offset > max(MAX_VERTICAL_OFFSET, MEASURABLE / _shrink(left)):
         return [
             f"the pictures do not look rectified: matching points lie {offset:.1f} rows apart (median);"
             " rectify the pair with the cameras' calibration first"
@@ -33,12 +34,13 @@ def check_pictures(left: np.ndarray, right: np.ndarray) -> list[str]:
 
 def vertical_offset(left: np.ndarray, right: np.ndarray) -> float | None:
     """Median |difference of rows| of SIFT matches, in pixels; None where too few match to say."""
-    shrink = min(1.0, LONG_SIDE / max(left.shape[:2]))
+    shrink = _shrink(left)
+    size = tuple(max(1, round(shrink * n)) for n in left.shape[1::-1])
     detector = cv2.SIFT_create(NUM_FEATURES)
     features = []
     for image in (left, right):
         grey = cv2.cvtColor(np.round(255 * image).astype(np.uint8), cv2.COLOR_RGB2GRAY)
-        grey = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else grey
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
         features.append(detector.detectAndCompute(grey, None))
     (points, descriptors), (other_points, other_descriptors) = features
     if descriptors is None or other_descriptors is None or len(other_descriptors) < 2:
@@ -50,6 +52,10 @@ def vertical_offset(left: np.ndarray, right: np.ndarray) -> float | None:
         if best.distance < RATIO * second.distance
     ]
     return float(np.median(np.abs(rows))) / shrink if len(rows) >= MIN_MATCHES else None
+
+
+def _shrink(image: np.ndarray) -> float:
+    return min(1.0, LONG_SIDE / max(image.shape[:2]))
 
 
 def likely_swapped(

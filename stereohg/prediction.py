@@ -4,10 +4,12 @@ Shapes: H height, W width of the pictures; disparity (H,W) float32 in pixels, po
 confidence (H,W) float32 in [0,1]; valid (H,W) bool.
 """
 
-import logging
+import sys
+import threading
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +23,7 @@ from stereohg.data.files import write_disparity
 from stereohg.data.preprocess import Padding, Picture, as_rgb, to_tensor
 from stereohg.geometry import depth_to_points, disparity_to_depth
 from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
-from stereohg.models.weights import load_model
+from stereohg.models.weights import bundled_names, load_model
 from stereohg.nn import confidence
 from stereohg.pair_checks import check_pictures, likely_swapped
 
@@ -31,7 +33,7 @@ TOP_LEVELS = 2  # of the volume: the 8 pixels below max_disp
 RANGE_SHARE = 0.01  # of the pixels that may have most of their probability there
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-logger = logging.getLogger("stereohg")
+PACKAGE = Path(__file__).parent
 
 
 class PairWarning(UserWarning):
@@ -42,7 +44,7 @@ class PairError(ValueError):
     """The same under ``strict=True``, and pairs that cannot be matched at all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Disparity:
     """What ``predict`` returns.
 
@@ -57,7 +59,7 @@ class Disparity:
     values: np.ndarray
     confidence: np.ndarray
     valid: np.ndarray
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
     def save(self, path: str | Path) -> None:
         """By extension: .pfm, .npy, .tiff (float), .png (16 bit, 256 times the pixels, 0 where not valid)."""
@@ -110,6 +112,7 @@ class Predictor:
         self.dtype = _dtype(precision, self.device)
         self.model = model.to(self.device).eval()
         self.normalisation = getattr(model, "card", {}).get("normalisation", {})
+        self._range = threading.Lock()  # the range of disparities is the model's, and each call's own
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         """Normalised (B,3,H,W) tensors of any size to disparities (B,H,W) float32."""
@@ -157,14 +160,14 @@ class Predictor:
     @torch.inference_mode()
     def _run(self, left: Tensor, right: Tensor, max_disp: int | None = None) -> tuple[Tensor, Tensor, Padding]:
         """Disparities (B,H',W') and similarities (B,D/4,H'/4,W'/4) of the padded pair, float32, and the padding."""
-        padding = Padding(*left.shape[-2:], self.model.multiple)
+        padding = Padding(*left.shape[-2:], self.model.multiple, self.model.padding)
         left, right = (padding.pad(x.to(self.device, torch.float32)) for x in (left, right))
-        usual, self.model.max_disp = self.model.max_disp, max_disp or self.model.max_disp
-        try:
-            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+        with self._range, torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            usual, self.model.max_disp = self.model.max_disp, max_disp or self.model.max_disp
+            try:
                 predictions, costs = self.model.forward_with_costs(left, right)
-        finally:
-            self.model.max_disp = usual
+            finally:
+                self.model.max_disp = usual
         return predictions[-1].float(), costs[-1].float(), padding
 
     def _mean_confidence(self, left: np.ndarray, right: np.ndarray, scale: float) -> float:
@@ -196,7 +199,8 @@ def predict(
         precision: "auto", "float32", "bfloat16" or "float16".
         scale: the pictures are resized by this before matching, and the disparities brought back.
         max_disp: the largest disparity looked for, pixels of the given pictures; None is what the model was made for
-            (at its scale), "auto" raises it until the answer no longer runs against its end.
+            (at its scale), "auto" raises it until the answer no longer runs against its end; never more than the
+            picture's width.
         left_right_check: also match right to left; ``valid`` is False where the two disagree by over a pixel.
         flip: give the right picture's disparity instead.
         check: look for identical, unrectified and swapped pictures.
@@ -206,8 +210,8 @@ def predict(
         PairError: sizes differ; under ``strict``, whatever else was seen.
         ValueError: a picture, option or file that cannot be used, with the mend.
     """
-    predictor = _kept_predictor(str(model), device, precision) if _is_bundled(model) else None
-    predictor = predictor or Predictor(model, device, precision)
+    is_bundled = isinstance(model, str) and model in bundled_names()
+    predictor = (_kept_predictor if is_bundled else Predictor)(model, device, precision)
     return predictor(
         left,
         right,
@@ -233,13 +237,13 @@ class _Search:
     """One pair at a scale and a range of disparities, the range widened where that was asked for."""
 
     def __init__(self, predictor: Predictor, scale: float, max_disp: int | str | None):
-        if not 0 < scale <= 4:
-            raise ValueError(f"scale is {scale}; it must be above 0 and at most 4")
-        if max_disp not in (None, "auto") and (isinstance(max_disp, str) or max_disp <= 0):
+        if not (isinstance(scale, Real) and 0 < scale <= 4):
+            raise ValueError(f"scale is {scale!r}; it must be a number above 0 and at most 4")
+        is_number = isinstance(max_disp, Real) and 0 < max_disp < np.inf
+        if max_disp is not None and max_disp != "auto" and not is_number:
             raise ValueError(f"max_disp is {max_disp!r}; it must be a positive number of pixels, 'auto' or None")
         self.predictor, self.scale, self.widens = predictor, scale, max_disp == "auto"
-        levels = predictor.model.max_disp if max_disp in (None, "auto") else max_disp * scale
-        self.levels = _multiple(levels)
+        self.levels = _multiple(max_disp * scale) if is_number else predictor.model.max_disp
 
     def __call__(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Disparity and confidence (H,W) of the left picture, and what to warn of."""
@@ -247,11 +251,13 @@ class _Search:
         size = (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
         normalisation = self.predictor.normalisation
         pair = [to_tensor(_resized(image, size), **normalisation)[None] for image in (left, right)]
+        widest = _multiple(size[0])  # no match lies farther away than the picture is wide
+        self.levels = min(self.levels, widest)
         while True:
             disparity, similarity, padding = self.predictor._run(*pair, self.levels)
             share = share_at_range_end(_full_size(top_probability(similarity), padding), self.levels)
-            wider = _multiple(1.5 * self.levels)
-            if share <= RANGE_SHARE or not self.widens or wider > size[0] + MAX_DISP_MULTIPLE:
+            wider = min(_multiple(1.5 * self.levels), widest)
+            if share <= RANGE_SHARE or not self.widens or self.levels == widest:
                 break
             self.levels = wider
         stretch = width / size[0]  # what scale came to after rounding to whole pixels
@@ -262,10 +268,12 @@ class _Search:
     def _notes(self, share: float, wider: int) -> list[str]:
         if share <= RANGE_SHARE:
             return []
-        end, raised = round(self.levels / self.scale), round(wider / self.scale)
+        seen = f"{100 * share:.1f} % of the pixels sit at the end of the range of {round(self.levels / self.scale)} px"
+        if wider == self.levels:
+            return [f"{seen}, which is as wide as the picture: no range would do; check that the pictures are a pair"]
         return [
-            f"{100 * share:.1f} % of the pixels sit at the end of the range of {end} px, and what is nearer is cut off;"
-            f" use max_disp={raised} (or 'auto'), or scale={self.scale / 2:g}"
+            f"{seen}, and what is nearer is cut off; use max_disp={round(wider / self.scale)} (or 'auto'), or"
+            f" scale={self.scale / 2:g}"
         ]
 
 
@@ -293,7 +301,15 @@ def _tell(notes: list[str], strict: bool) -> None:
     if notes and strict:
         raise PairError("; ".join(notes))
     for note in notes:
-        warnings.warn(note, PairWarning, stacklevel=4)
+        warnings.warn(note, PairWarning, stacklevel=_callers_level())
+
+
+def _callers_level() -> int:
+    """The ``stacklevel`` at which ``_tell`` points a warning at the code that called the package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and Path(frame.f_code.co_filename).is_relative_to(PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _mirrored(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -312,21 +328,21 @@ def _multiple(levels: float) -> int:
     return int(-(-levels // MAX_DISP_MULTIPLE)) * MAX_DISP_MULTIPLE
 
 
-def _is_bundled(model) -> bool:
-    return isinstance(model, str) and not Path(model).suffix
-
-
 @lru_cache(maxsize=2)
 def _kept_predictor(name: str, device: str, precision: str) -> Predictor:
     return Predictor(name, device, precision)
 
 
 def _device(device) -> torch.device:
-    if device != "auto":
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    names = [name for name, is_here in here.items() if is_here]
+    try:
+        chosen = torch.device(names[0] if device == "auto" else device)
+    except RuntimeError as error:
+        raise ValueError(f"device is {device!r}; it must be 'auto' or one of {', '.join(names)}") from error
+    if not here.get(chosen.type, True):
+        raise ValueError(f"device is {device!r}, which is not here; this machine's PyTorch has {', '.join(names)}")
+    return chosen
 
 
 def _dtype(precision: str, device: torch.device) -> torch.dtype:

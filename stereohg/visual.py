@@ -83,7 +83,7 @@ def comparison_figure(
         title: above everything.
 
     Raises:
-        ImportError: matplotlib is not installed.
+        ModuleNotFoundError: matplotlib is not installed.
         ValueError: shapes differ, no pixel is valid, or the extension is not one that matplotlib writes.
     """
     try:
@@ -91,8 +91,8 @@ def comparison_figure(
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import ListedColormap, Normalize
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("a comparison figure needs matplotlib: pip install 'stereohg[demo]'") from error
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("a comparison figure needs matplotlib: pip install 'stereohg[demo]'") from error
 
     valid = np.asarray(valid, bool)
     if np.shape(left) != (*np.shape(truth), 3):

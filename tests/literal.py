@@ -1,7 +1,6 @@
 """The papers' formulas written out as nested loops: slow, and plainly right. What is fast must equal these."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -27,6 +26,16 @@ def groupwise_volume(left: Tensor, right: Tensor, num_disp: int, num_groups: int
     return volume
 
 
+def correlation_volume(left: Tensor, right: Tensor, num_disp: int) -> Tensor:
+    batch, channels, height, width = left.shape
+    volume = left.new_zeros(batch, 1, num_disp, height, width)
+    for d in range(num_disp):
+        for x in range(d, width):
+            for c in range(channels):
+                volume[:, 0, d, :, x] += left[:, c, :, x] * right[:, c, :, x - d] / channels
+    return volume
+
+
 def soft_argmin(similarity: Tensor) -> Tensor:
     weights = similarity.exp()
     disparity = torch.zeros_like(similarity[:, 0])
@@ -36,8 +45,23 @@ def soft_argmin(similarity: Tensor) -> Tensor:
 
 
 def upsampled_soft_argmin(similarity: Tensor, max_disp: int, size: tuple[int, int], align_corners: bool) -> Tensor:
-    full = F.interpolate(similarity[:, None], (max_disp, *size), mode="trilinear", align_corners=align_corners)
-    return soft_argmin(full[:, 0])
+    for dim, length in zip((1, 2, 3), (max_disp, *size), strict=True):
+        similarity = linear_upsample(similarity, dim, length, align_corners)
+    return soft_argmin(similarity)
+
+
+def linear_upsample(x: Tensor, dim: int, length: int, align_corners: bool) -> Tensor:
+    """Corners aligned: the first and last samples stay; else: the borders of the first and last pixels do."""
+    count, samples = x.shape[dim], []
+    for i in range(length):
+        if align_corners:
+            position = i * (count - 1) / (length - 1) if length > 1 else 0.0
+        else:
+            position = max((i + 0.5) * count / length - 0.5, 0.0)
+        low = min(int(position), count - 1)
+        share = position - low
+        samples.append((1 - share) * x.select(dim, low) + share * x.select(dim, min(low + 1, count - 1)))
+    return torch.stack(samples, dim)
 
 
 def convex_upsample(disparity: Tensor, weights: Tensor, factor: int) -> Tensor:

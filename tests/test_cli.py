@@ -5,10 +5,11 @@ import pytest
 from PIL import Image
 
 from stereohg.cli import COMMANDS, main
-from stereohg.commands import demo as demo_command
 from stereohg.data.files import read_disparity, read_pfm
+from stereohg.data.motorcycle import motorcycle
 from stereohg.data.synthetic import SyntheticStereo
 from stereohg.models.weights import read_card
+from stereohg.prediction import Predictor
 
 
 @pytest.fixture
@@ -44,6 +45,29 @@ def test_a_bad_pair_is_named_and_the_others_go_on(folders, capsys):
     assert "0.png" in told and "2.png: no left picture" in told and "1 of 3 predicted" in told
 
 
+def test_the_others_go_on_whatever_happened(folders, monkeypatch, capsys):
+    run = Predictor.__call__
+
+    def fail_at_first(self, left, right, **options):
+        if left.name == "0.png":
+            raise RuntimeError("not enough memory")
+        return run(self, left, right, **options)
+
+    monkeypatch.setattr(Predictor, "__call__", fail_at_first)
+    assert main(["predict", f"{folders}/left", f"{folders}/right", "-o", f"{folders}/out"]) == 1
+    assert [p.name for p in (folders / "out").iterdir()] == ["1.pfm"]
+    assert "0: RuntimeError: not enough memory" in capsys.readouterr().err
+
+
+def test_odd_names_are_kept(folders, capsys):
+    for side in ("left", "right"):
+        (folders / side / "0.png").rename(folders / side / "a[b]c.png")
+    (folders / "out.v2").mkdir()
+    assert main(["predict", f"{folders}/left", f"{folders}/right", "-o", f"{folders}/out.v2"]) == 0
+    assert "a[b]c" in capsys.readouterr().err
+    assert sorted(p.name for p in (folders / "out.v2").iterdir()) == ["1.pfm", "a[b]c.pfm"]
+
+
 def test_warnings_carry_the_pairs_name(folders, capsys):
     main(["predict", f"{folders}/left", f"{folders}/left", "-o", f"{folders}/out"])
     assert "0: left and right are the same picture" in " ".join(capsys.readouterr().err.split())
@@ -55,6 +79,8 @@ def test_errors_are_one_line(folders, capsys):
     assert capsys.readouterr().err.strip() == "stereohg predict: nope.png: no such picture or folder"
     assert main(["predict", f"{folders}/left", f"{folders}/right", "-o", "one.pfm"]) == 1
     assert "give a folder" in capsys.readouterr().err
+    assert main(["predict", f"{folders}/left/0.png", f"{folders}/right/0.png", "-o", "one.jpg"]) == 1
+    assert "one.jpg is neither a folder that exists nor a file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -71,7 +97,7 @@ def test_demo_compares_and_says_where_each_file_is(tmp_path, capsys):
     for ending in (".pfm", ".png", "_colour.png", "_figure.png", ".ply"):
         name = f"motorcycle{ending}"
         assert name in told and (tmp_path / name).stat().st_size > 1000
-    left, _, truth, known = demo_command.motorcycle()
+    left, _, truth, known = motorcycle()
     assert left.shape == (500, 741, 3) and (~known).sum() == 27226
     error = np.abs(read_pfm(tmp_path / "motorcycle.pfm") - truth)[known]
     assert np.mean(error > 3) < 0.11 and error.mean() < 2

@@ -68,16 +68,16 @@ def test_read_image_looks_up_palettes(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_read_image_rounds_16_bits_to_8(tmp_path, suffix):
+def test_read_image_keeps_16_bits(tmp_path, suffix):
     cv2.imwrite(str(tmp_path / f"grey{suffix}"), DEPTHS)
-    np.testing.assert_array_equal(read_image(tmp_path / f"grey{suffix}"), np.dstack([BYTES] * 3))
+    np.testing.assert_array_equal(read_image(tmp_path / f"grey{suffix}"), np.dstack([DEPTHS] * 3))
     cv2.imwrite(str(tmp_path / f"bgr{suffix}"), np.dstack([0 * DEPTHS, 0 * DEPTHS, DEPTHS]))
-    np.testing.assert_array_equal(read_image(tmp_path / f"bgr{suffix}"), np.dstack([BYTES, 0 * BYTES, 0 * BYTES]))
+    np.testing.assert_array_equal(read_image(tmp_path / f"bgr{suffix}"), np.dstack([DEPTHS, 0 * DEPTHS, 0 * DEPTHS]))
 
 
 def test_read_image_drops_16_bit_alpha(tmp_path):
     cv2.imwrite(str(tmp_path / "bgra.png"), np.dstack([0 * DEPTHS, 0 * DEPTHS, DEPTHS, DEPTHS]))
-    np.testing.assert_array_equal(read_image(tmp_path / "bgra.png"), np.dstack([BYTES, 0 * BYTES, 0 * BYTES]))
+    np.testing.assert_array_equal(read_image(tmp_path / "bgra.png"), np.dstack([DEPTHS, 0 * DEPTHS, 0 * DEPTHS]))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])

@@ -46,9 +46,9 @@ def test_range_of_disparities_changes_after_building(name):
         assert model.costs(*pair())[0].shape[1] == 8
 
 
-@pytest.mark.parametrize("value", [0, -16, 100, 24.5])
+@pytest.mark.parametrize("value", [0, -16, 100, 24.5, float("nan"), float("inf"), None, "192"])
 def test_range_of_disparities_is_checked_when_built(value):
-    with pytest.raises(ValueError, match=f"max_disp is {value}; it must be a positive multiple of 16"):
+    with pytest.raises(ValueError, match=f"max_disp is {value!r}; it must be a positive multiple of 16"):
         stereohg.create_model("psmnet", max_disp=value)
 
 
@@ -124,6 +124,25 @@ def test_keypoint_heatmaps(norm):
 def test_keypoint_counts_are_checked():
     with pytest.raises(ValueError, match="num_stacks is 0; it must be at least 1"):
         stereohg.create_model("keypoint_hourglass", num_stacks=0)
+
+
+def test_normalisations_that_no_weights_have_are_refused():
+    with pytest.raises(ValueError, match="norm is 'instance'; it must be 'batch' or 'group'"):
+        stereohg.create_model("keypoint_hourglass", norm="instance")
+
+
+@pytest.mark.parametrize(
+    "arguments, complaint",
+    [
+        ({"num_groups": 0}, "num_groups is 0; it must be at least 1"),
+        ({"num_stacks": 0}, "num_stacks is 0"),
+        ({"radius": 0}, "radius is 0"),
+        ({"feature_channels": (8,)}, r"1 feature_channels and 3 volume_channels; it must be five .* and three"),
+    ],
+)
+def test_arguments_of_hgstereo_are_checked(arguments, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        stereohg.create_model("hgstereo_s", **arguments)
 
 
 def test_small_network_stays_small():

@@ -29,6 +29,11 @@ def test_vertical_offset_counts_in_pixels_of_the_given_size(picture):
     assert vertical_offset(large, shifted(large, -20, 8)) == pytest.approx(8, abs=1)
 
 
+def test_large_rectified_pictures_pass(picture):
+    large = cv2.resize(picture, None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC)
+    assert check_pictures(large, shifted(large, -40, 2)) == []  # a quarter of a row where the features are
+
+
 def test_nothing_to_match_says_nothing():
     blank = np.full((60, 80, 3), 0.5, np.float32)
     assert vertical_offset(blank, blank + 0.1) is None

@@ -37,6 +37,27 @@ def test_patterns_pair_by_what_the_stars_stand_for(tree):
     ]
 
 
+@pytest.mark.parametrize(
+    "left, right, names",
+    [
+        ("./scenes/*/im0.png", "scenes/*/im1.png", ["Bike", "Chess"]),
+        ("**/im0.png", "**/im1.png", ["scenes_Bike", "scenes_Chess"]),
+        ("scenes/?ike/im0.png", "scenes/?ike/im1.png", ["B"]),
+        ("scenes/[A-C]*/im0.png", "scenes/[A-C]*/im1.png", ["B_ike", "C_hess"]),
+        ("left/*", "right/*", ["a", "b"]),
+    ],
+)
+def test_every_wildcard_counts(tree, monkeypatch, left, right, names):
+    monkeypatch.chdir(tree)
+    assert [pair.name for pair in find_pairs(left, right)[0]] == names
+
+
+def test_a_file_may_be_named_like_a_pattern(tree):
+    odd = tree / "left" / "l[1].png"
+    odd.touch()
+    assert find_pairs(odd, tree / "right" / "b.png")[0][0].left == odd
+
+
 def test_pictures_without_a_partner_are_named(tree):
     (tree / "left" / "c.png").touch()
     (tree / "right" / "d.png").touch()

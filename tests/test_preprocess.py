@@ -42,9 +42,14 @@ def test_grey_is_repeated(grey):
     np.testing.assert_allclose(as_rgb(grey), np.repeat(PIXELS[..., :1], 3, 2) / 255, atol=1e-6)
 
 
-def test_sixteen_bit_pil_images_keep_their_depth():
-    deep = Image.fromarray(np.array([[0, 65535, 32768]], np.uint16))
-    np.testing.assert_allclose(as_rgb(deep)[0, :, 0], [0, 1, 32768 / 65535])
+DEEP = np.array([[0, 65535, 32768, 1]], np.uint16)
+
+
+@pytest.mark.parametrize("form", [DEEP.astype(np.int32), DEEP, DEEP.astype(">u2")], ids=["I", "I;16", "I;16B"])
+def test_sixteen_bits_keep_their_depth(form, tmp_path):
+    np.testing.assert_allclose(as_rgb(Image.fromarray(form))[0, :, 0], DEEP[0] / 65535)
+    Image.fromarray(DEEP).save(tmp_path / "deep.png")
+    np.testing.assert_allclose(as_rgb(tmp_path / "deep.png")[0, :, 0], DEEP[0] / 65535)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +62,8 @@ def test_sixteen_bit_pil_images_keep_their_depth():
         (np.full((4, 4), -0.5), "goes from -0.5"),
         (np.full((4, 4), 300.0), "to 300"),
         (np.full((4, 4), np.nan), "without NaN"),
+        (np.full((4, 4), 1.01), r"up to 1.01 could be either; clip it to \[0,1\]"),
+        (Image.fromarray(np.full((4, 4), 70000, np.int32)), "goes from 70000 to 70000"),
         ([[1, 2]], "not list"),
     ],
 )
@@ -80,6 +87,11 @@ def test_padding_comes_off_again(height, width, multiple):
     assert padded.shape[-2] % multiple == padded.shape[-1] % multiple == 0
     assert padded.sum() == pytest.approx(x.sum().item(), rel=1e-5)
     assert torch.equal(padding.unpad(padded), x)
+
+
+def test_padding_repeats_the_border_where_asked():
+    padded = Padding(1, 1, 2, "replicate").pad(torch.full((1, 1, 1, 1), 3.0))
+    assert padded[0, 0].tolist() == [[3.0, 3.0], [3.0, 3.0]]
 
 
 def test_padding_is_at_the_top_and_on_the_right():

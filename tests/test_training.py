@@ -42,6 +42,14 @@ def test_a_stopped_run_resumes_bit_for_bit(tmp_path, monkeypatch):
     assert [p.name for p in (tmp_path / "stopped").iterdir()] == ["checkpoint.pt"]
 
 
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    train(replace(TINY, steps=1), tmp_path)
+    with pytest.raises(ValueError, match="seed=0 there, 1 here"):
+        train(replace(TINY, seed=1), tmp_path)
+    with pytest.raises(ValueError, match="1 steps behind it"):
+        train(replace(TINY, steps=0), tmp_path)
+
+
 def test_the_loss_falls_on_one_scene():
     torch.manual_seed(0)
     model = create_model("hgstereo_s", max_disp=32).train()

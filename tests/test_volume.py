@@ -32,6 +32,12 @@ def test_volumes_equal_the_loops(num_disp, width, groups, per_group):
         rtol=1e-14,
         atol=1e-14,
     )
+    torch.testing.assert_close(
+        correlation_volume(left, right, num_disp),
+        literal.correlation_volume(left, right, num_disp),
+        rtol=1e-14,
+        atol=1e-14,
+    )
 
 
 def test_correlation_by_hand():

@@ -7,18 +7,14 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from stereohg.data.files import Calibration, write_png
+from stereohg.data.files import write_png
+from stereohg.data.motorcycle import CALIBRATION, PRINCIPAL_POINT, motorcycle
 from stereohg.geometry import write_ply
 from stereohg.measure import Cost, measured
 from stereohg.metrics import disparity_metrics
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.sgbm import sgbm_disparity
 from stereohg.visual import colour_disparity, comparison_figure
-
-MOTORCYCLE = Calibration(focal=994.978, baseline=0.193001, doffs=31.086)
-"""Of scikit-image's quarter-size Motorcycle (Scharstein et al., GCPR 2014), as its documentation states it."""
-PRINCIPAL_POINT = (311.193, 254.877)
-SGBM_LEVELS = 80  # the scene's 60 and some room
 
 
 def demo(output: Path = Path("stereohg_demo"), model: str = DEFAULT_MODEL) -> None:
@@ -33,7 +29,7 @@ def demo(output: Path = Path("stereohg_demo"), model: str = DEFAULT_MODEL) -> No
     with measured() as our_cost:
         ours = predictor(left, right)
     with measured() as sgbm_cost:
-        sgbm = sgbm_disparity(left, right, SGBM_LEVELS)
+        sgbm = sgbm_disparity(left, right, CALIBRATION.ndisp)
 
     console = Console()
     table = Table(title="Motorcycle, all pixels", box=SIMPLE)
@@ -44,32 +40,18 @@ def demo(output: Path = Path("stereohg_demo"), model: str = DEFAULT_MODEL) -> No
     table.add_row("StereoSGBM", *_row(sgbm, truth, known, sgbm_cost))
     console.print(table)
 
-    files = {
-        "disparity, float": output / "motorcycle.pfm",
-        "disparity, 16 bit": output / "motorcycle.png",
-        "disparity, coloured": output / "motorcycle_colour.png",
-        "comparison": output / "motorcycle_figure.png",
-        "point cloud": output / "motorcycle.ply",
-    }
-    ours.save(files["disparity, float"])
-    ours.save(files["disparity, 16 bit"])
-    write_png(files["disparity, coloured"], colour_disparity(ours.values, ours.valid))
-    comparison_figure(files["comparison"], left, ours.values, sgbm, truth, known, title="Middlebury Motorcycle")
-    calibration = {key: getattr(MOTORCYCLE, key) for key in ("focal", "baseline", "doffs")}
-    write_ply(files["point cloud"], *ours.to_points(**calibration, colours=left, centre=PRINCIPAL_POINT))
-    for what, path in files.items():
-        console.print(f"{what + ':':<21}{path}", soft_wrap=True, highlight=False)
-
-
-def motorcycle() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Left and right (500,741,3) uint8, disparity (500,741) float32 and where it is known."""
-    try:
-        from skimage.data import stereo_motorcycle
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("the demo's pictures come from scikit-image: pip install 'stereohg[demo]'") from error
-    left, right, truth = stereo_motorcycle()
-    known = np.isfinite(truth)
-    return left, right, np.where(known, truth, 0).astype(np.float32), known
+    figure, cloud = output / "motorcycle_figure.png", output / "motorcycle.ply"
+    comparison_figure(figure, left, ours.values, sgbm, truth, known, title="Middlebury Motorcycle")
+    ours.save(output / "motorcycle.pfm")
+    ours.save(output / "motorcycle.png")
+    write_png(output / "motorcycle_colour.png", colour_disparity(ours.values, ours.valid))
+    camera = (CALIBRATION.focal, CALIBRATION.baseline, CALIBRATION.doffs)
+    write_ply(cloud, *ours.to_points(*camera, colours=left, centre=PRINCIPAL_POINT))
+    print(f"disparity, float:     {output / 'motorcycle.pfm'}")
+    print(f"disparity, 16 bit:    {output / 'motorcycle.png'}")
+    print(f"disparity, coloured:  {output / 'motorcycle_colour.png'}")
+    print(f"comparison:           {figure}")
+    print(f"point cloud:          {cloud}")
 
 
 def _row(disparity: np.ndarray, truth: np.ndarray, known: np.ndarray, cost: Cost) -> list[str]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from stereohg.data.files import write_png
+from stereohg.data.files import DISPARITY_SUFFIXES, write_png
 from stereohg.data.pairs import find_pairs
 from stereohg.measure import measured
 from stereohg.models.weights import load_model
@@ -72,7 +72,7 @@ def predict(
         "strict": strict,
     }
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, highlight=False)  # a file's name may look like markup
     table = Table("pair", "size", "disparity", "confidence", "seconds", box=SIMPLE)
     with warnings.catch_warnings(), _progress(console) as progress:
         warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name
@@ -82,31 +82,33 @@ def predict(
                     result = predictor(pair.left, pair.right, **options)
                 result.save(target)
                 if colour:
-                    write_png(
-                        target.with_name(f"{target.stem}_colour.png"), colour_disparity(result.values, result.valid)
-                    )
-            except (ValueError, OSError) as error:
-                problems.append(f"{pair.name}: {error}")
+                    picture = colour_disparity(result.values, result.valid)
+                    write_png(target.with_name(f"{target.stem}_colour.png"), picture)
+            except Exception as error:  # whatever it is, the other pairs go on
+                kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+                problems.append(f"{pair.name}: {kind}{error}")
                 continue
             for note in result.warnings:
-                console.print(f"[yellow]{pair.name}:[/] {note}", highlight=False)
+                console.print(f"{pair.name}: {note}", style="yellow")
             table.add_row(pair.name, *_summary(result), f"{cost.seconds:.2f}")
     console.print(table)
     for problem in problems:
-        console.print(f"[bold red]failed:[/] {problem}", highlight=False)
-    where = targets[0] if output.suffix else output.resolve()
-    console.print(
-        f"{table.row_count} of {table.row_count + len(problems)} predicted: {where}", soft_wrap=True, highlight=False
-    )
+        console.print(f"failed: {problem}", style="bold red")
+    where = targets[0] if len(targets) == 1 else output
+    console.print(f"{table.row_count} of {table.row_count + len(problems)} predicted: {where}", soft_wrap=True)
     return 1 if problems else 0
 
 
 def _targets(output: Path, names: list[str], format: Format) -> list[Path]:
-    if output.suffix and len(names) == 1:
-        return [output]
-    if output.suffix:
+    """Where each pair's disparity goes; what cannot be is told before anything is predicted."""
+    if output.is_dir() or not output.suffix:
+        return [output / f"{name}.{format}" for name in names]
+    if output.suffix.lower() not in DISPARITY_SUFFIXES:
+        known = ", ".join(DISPARITY_SUFFIXES)
+        raise ValueError(f"{output} is neither a folder that exists nor a file with one of the endings {known}")
+    if len(names) > 1:
         raise ValueError(f"{output} is one file, but there are {len(names)} pairs; give a folder")
-    return [output / f"{name}.{format}" for name in names]
+    return [output]
 
 
 def _summary(result: Disparity) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from stereohg.commands.demo import motorcycle
+from stereohg.data.motorcycle import motorcycle
 from stereohg.data.synthetic import photograph_hashes
 from stereohg.metrics import disparity_metrics
 from stereohg.models.weights import save_model

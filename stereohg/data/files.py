@@ -1,6 +1,6 @@
 """Images, disparities and calibrations on disk: each read is checked, each error names its file.
 
-Shapes: H height, W width; image (H,W,3) uint8 RGB, disparity (H,W) float32 pixels, valid (H,W) bool.
+Shapes: H height, W width; image (H,W,3) uint8 or uint16 RGB, disparity (H,W) float32 pixels, valid (H,W) bool.
 Writers put a temporary file beside the target and move it there when it is whole, so that none is ever half-written.
 """
 
@@ -30,10 +30,10 @@ MILLIMETRES = 1000  # in a metre
 
 
 def read_image(path: FilePath) -> np.ndarray:
-    """Any usual picture as RGB (H,W,3) uint8.
+    """Any usual picture as RGB (H,W,3), uint8, or uint16 where the file has 16 bits a channel.
 
-    Grey is replicated, palettes are looked up, alpha is dropped; 16 bits become 8 by v / 257, rounded. The pixels are
-    taken as stored: an EXIF orientation is not applied, since it would turn epipolar lines upright.
+    Grey is replicated, palettes are looked up, alpha is dropped. The pixels are taken as stored: an EXIF orientation is
+    not applied, since it would turn epipolar lines upright.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -46,8 +46,7 @@ def read_image(path: FilePath) -> np.ndarray:
         if deep is None:
             raise ValueError(f"{path} is not a whole picture; open it elsewhere, or copy it again")
         if deep.dtype == np.uint16:  # a bitmap's 16 may be those of three channels together
-            pixels = ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
-            return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels[..., 2::-1].copy()
+            return cv2.cvtColor(deep, cv2.COLOR_GRAY2RGB) if deep.ndim == 2 else deep[..., 2::-1].copy()
     if image.mode[0] in "IF":
         raise ValueError(f"{path} has pixels of Pillow's mode {image.mode!r}; a picture has 8 or 16 bits a channel")
     return np.array(image.convert("RGB"))
@@ -238,13 +237,14 @@ def _write_png16(path: FilePath, disparity: np.ndarray, valid: np.ndarray) -> No
         Image.fromarray(np.where(valid, stored, 0).astype(np.uint16)).save(temporary, "PNG")
 
 
-_FORMATS = {
+_FORMATS: dict[str, tuple[Callable[..., np.ndarray], Callable[..., None]]] = {
     ".pfm": (read_pfm, _write_pfm_map),
     ".png": (_read_picture, _write_png16),
     ".npy": (_read_npy, _write_npy),
     ".tif": (_read_picture, _write_tiff),
     ".tiff": (_read_picture, _write_tiff),
 }
+DISPARITY_SUFFIXES = tuple(_FORMATS)
 
 
 def _format(path: FilePath) -> tuple[Callable[..., np.ndarray], Callable[..., None]]:

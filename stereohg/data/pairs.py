@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from glob import escape, glob, has_magic
+from glob import glob, has_magic
 from pathlib import Path
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".webp")
+WILDCARD = re.compile(r"(\*\*/|\*|\?|\[[^\]]+\])")
+STANDS_FOR = {"**/": "((?:.*/)?)", "*": "([^/]*)", "?": "([^/])"}
 
 
 @dataclass(frozen=True)
@@ -19,18 +21,18 @@ def find_pairs(left: str | Path, right: str | Path) -> tuple[list[Pair], list[st
     """The pairs of two files, two folders or two patterns, sorted by name, and what has no partner, in words.
 
     In folders, pictures of the same name (without extension) belong together; in patterns, those for which every
-    ``*`` stands for the same text ("scenes/*/im0.png" with "scenes/*/im1.png").
+    wildcard stands for the same text ("scenes/*/im0.png" with "scenes/*/im1.png").
 
     Raises:
         FileNotFoundError: nothing is there.
-        ValueError: one side is a file and the other is not, or two pictures claim one name.
+        ValueError: one side is a file and the other is not, two pictures claim one name, or no two share one.
     """
-    left, right = str(left), str(right)
+    left, right = Path(left), Path(right)
     if _is_single(left) and _is_single(right):
         for path in (left, right):
-            if not Path(path).exists():
+            if not path.exists():
                 raise FileNotFoundError(f"{path}: no such picture or folder")
-        return [Pair(Path(left).stem, Path(left), Path(right))], []
+        return [Pair(left.stem, left, right)], []
     if _is_single(left) or _is_single(right):
         raise ValueError(f"{left} and {right}: give two pictures, two folders or two patterns")
     lefts, rights = _named(left), _named(right)
@@ -42,24 +44,37 @@ def find_pairs(left: str | Path, right: str | Path) -> tuple[list[Pair], list[st
     return pairs, alone
 
 
-def _is_single(path: str) -> bool:
-    return not has_magic(path) and not Path(path).is_dir()
+def _is_single(path: Path) -> bool:
+    return path.is_file() or not (has_magic(str(path)) or path.is_dir())
 
 
-def _named(where: str) -> dict[str, Path]:
-    pattern = f"{escape(where)}/*" if Path(where).is_dir() else where
-    keeps_suffix = not Path(where).is_dir()
-    parts = [re.escape(part) for part in re.split(r"\*+", pattern if keeps_suffix else f"{where}/*")]
-    matcher = re.compile("(.*?)".join(parts) + "$")
+def _named(where: Path) -> dict[str, Path]:
+    """Name to picture, for a folder or a pattern."""
+    if where.is_dir():
+        paths, name_of = sorted(where.iterdir()), lambda path: path.stem
+    else:
+        paths, name_of = sorted(map(Path, glob(str(where), recursive=True))), _wildcard_text(where)
     found: dict[str, Path] = {}
-    for path in sorted(map(Path, glob(pattern, recursive=True))):
-        if path.suffix.lower() not in PICTURE_SUFFIXES:
-            continue
-        match = matcher.match(str(path)) if keeps_suffix else None
-        name = "_".join(group.replace("/", "_") for group in match.groups()) if match else path.stem
-        if name in found:
-            raise ValueError(f"{found[name]} and {path} are both named {name!r}; keep one")
-        found[name] = path
+    for path in paths:
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            name = name_of(path)
+            if name in found:
+                raise ValueError(f"{found[name]} and {path} are both named {name!r}; keep one")
+            found[name] = path
     if not found:
         raise FileNotFoundError(f"{where}: no pictures there")
     return found
+
+
+def _wildcard_text(pattern: Path):
+    """What names a file that matches the pattern: the text that the wildcards stand for, joined by "_"."""
+    tokens = WILDCARD.split(pattern.as_posix())
+    expression = "".join(STANDS_FOR.get(t, f"({t})" if WILDCARD.fullmatch(t) else re.escape(t)) for t in tokens)
+    matcher = re.compile(expression.replace("([!", "([^"))
+
+    def name_of(path: Path) -> str:
+        texts = [text.strip("/").replace("/", "_") for text in matcher.fullmatch(path.as_posix()).groups()]
+        name = "_".join(filter(None, texts))
+        return Path(name).stem if Path(name).suffix.lower() in PICTURE_SUFFIXES else name
+
+    return name_of

@@ -26,7 +26,8 @@ def as_rgb(picture: Picture) -> np.ndarray:
 
     Args:
         picture: a path, a PIL image, or an array (H,W), (H,W,3) or (H,W,4) of uint8, uint16, or floats in [0,1] or in
-            [0,255]; grey is repeated, alpha dropped. Floats count as [0,255] when any of them is above one.
+            [0,255]; grey is repeated, alpha dropped. Floats count as [0,255] when the largest is 2 or more; between 1
+            and 2 they could be either, which is an error.
 
     Raises:
         ValueError: another shape, type or range, with what was found.
@@ -34,16 +35,24 @@ def as_rgb(picture: Picture) -> np.ndarray:
     if isinstance(picture, str | Path):
         picture = read_image(picture)
     elif isinstance(picture, Image.Image):
-        keeps_depth = picture.mode in ("I", "I;16", "I;16L", "I;16B", "F", "L", "RGB", "RGBA")
-        picture = np.asarray(picture if keeps_depth else picture.convert("RGB"))
-        if picture.dtype == np.int32:
-            picture = picture.astype(np.uint16)  # PIL's older name for 16-bit grey
+        picture = _from_pil(picture)
     if not isinstance(picture, np.ndarray):
         raise ValueError(f"a picture is a path, a PIL image or a numpy array, not {type(picture).__name__}")
     image = np.repeat(picture[..., None], 3, 2) if picture.ndim == 2 else picture
     if image.ndim != 3 or image.shape[2] not in (3, 4) or 0 in image.shape:
         raise ValueError(f"an image array is (H,W), (H,W,3) or (H,W,4), not {picture.shape}")
     return _unit_range(image[..., :3])
+
+
+def _from_pil(picture: Image.Image) -> np.ndarray:
+    if picture.mode.startswith("I;16"):
+        return np.asarray(picture).astype(np.uint16)  # in this machine's order of bytes
+    if picture.mode == "I":  # what PIL calls some 16-bit files
+        low, high = picture.getextrema()
+        if low < 0 or high > 65535:
+            raise ValueError(f"a PIL image of mode 'I' holds 16 bits, 0 to 65535; this one goes from {low} to {high}")
+        return np.asarray(picture).astype(np.uint16)
+    return np.asarray(picture if picture.mode in ("F", "L", "RGB", "RGBA") else picture.convert("RGB"))
 
 
 def _unit_range(image: np.ndarray) -> np.ndarray:
@@ -56,6 +65,8 @@ def _unit_range(image: np.ndarray) -> np.ndarray:
     low, high = image.min(), image.max()
     if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 255:
         raise ValueError(f"float images lie in [0,1] or [0,255] without NaN; this one goes from {low:g} to {high:g}")
+    if 1 < high < 2:
+        raise ValueError(f"float images lie in [0,1] or [0,255], and up to {high:g} could be either; clip it to [0,1]")
     return image.astype(np.float32) / (255 if high > 1 else 1)
 
 
@@ -71,15 +82,22 @@ def to_tensor(image: np.ndarray, mean: Sequence[float] = IMAGENET_MEAN, std: Seq
 
 
 class Padding:
-    """Zeros at the top and on the right up to a multiple, as the published evaluations pad, and off again."""
+    """Rows at the top and columns on the right up to a multiple, and off again.
 
-    def __init__(self, height: int, width: int, multiple: int):
+    Args:
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+        multiple: of the padded height and width.
+        mode: "constant" (zeros, which after normalising are mid-grey) or "replicate".
+    """
+
+    def __init__(self, height: int, width: int, multiple: int, mode: str = "constant"):
         self.top, self.right = -height % multiple, -width % multiple
-        self.height, self.width = height, width
+        self.height, self.width, self.mode = height, width, mode
 
     def pad(self, x: Tensor) -> Tensor:
-        """(B,C,H,W) normalised, so that zero is mid-grey, to the padded size."""
-        return F.pad(x, (0, self.right, self.top, 0))
+        """(B,C,H,W) normalised to the padded size."""
+        return F.pad(x, (0, self.right, self.top, 0), self.mode)
 
     def unpad(self, x: Tensor) -> Tensor:
         """(...,H,W) of the padded size to the original."""

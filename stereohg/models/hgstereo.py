@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stereohg.models.checks import check_at_least
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn import BasicBlock, Bottleneck, ConvNormAct, Hourglass, convex_upsample, groupwise_volume, soft_argmin
 
@@ -35,6 +36,7 @@ class HGStereo(StereoNetwork):
     """
 
     multiple = 32
+    padding = "replicate"  # zeros cost it a tenth of its errors, at the padded borders
 
     def __init__(
         self,
@@ -48,6 +50,12 @@ class HGStereo(StereoNetwork):
         output_scale: float = 1.0,
     ):
         super().__init__(max_disp, output_scale=output_scale)
+        check_at_least(1, num_groups=num_groups, group_channels=group_channels, num_stacks=num_stacks, radius=radius)
+        if len(feature_channels) != 5 or len(volume_channels) != 3:
+            raise ValueError(
+                f"there are {len(feature_channels)} feature_channels and {len(volume_channels)} volume_channels;"
+                " it must be five (1/2 to 1/32) and three (1/4 to 1/16)"
+            )
         self.num_groups = num_groups
         self.radius = radius
         half, quarter, *_ = feature_channels

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
+from stereohg.models.checks import check_at_least
 from stereohg.nn import Bottleneck, Hourglass
 from stereohg.nn.layers import normalisation
 
@@ -34,9 +35,9 @@ class KeypointHourglass(nn.Module):
 
     def __init__(self, num_stacks: int = 2, num_blocks: int = 1, num_keypoints: int = 16, norm: str = "batch"):
         super().__init__()
-        for name, value in (("num_stacks", num_stacks), ("num_blocks", num_blocks), ("num_keypoints", num_keypoints)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
+        check_at_least(1, num_stacks=num_stacks, num_blocks=num_blocks, num_keypoints=num_keypoints)
+        if norm not in ("batch", "group"):
+            raise ValueError(f"norm is {norm!r}; it must be 'batch' or 'group'")
         self.stem = nn.Sequential(
             nn.Conv2d(3, STEM_CHANNELS, 7, stride=2, padding=3),
             normalisation(norm, STEM_CHANNELS),

@@ -27,14 +27,13 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stereohg.data.files import replacing
+from stereohg.data.files import FilePath, replacing
 from stereohg.models.checkpoint import CheckpointError, check_finite, check_state, some
 from stereohg.models.published_keys import RULES, published_keys
 from stereohg.models.recognition import BATCH_COUNT, describe
@@ -66,7 +65,7 @@ _DETAILS = ("epoch", "arch", "best_acc", "train_loss", "test_loss")
 _NUMPY_KINDS = ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 
 
-def read_published(path: str | PathLike[str]) -> tuple[dict[str, Tensor], Container]:
+def read_published(path: FilePath) -> tuple[dict[str, Tensor], Container]:
     """The weights of a published file, on the CPU and without ``module.``, and what else it says.
 
     Raises:
@@ -102,7 +101,7 @@ def read_published(path: str | PathLike[str]) -> tuple[dict[str, Tensor], Contai
     return {key: value.detach() for key, value in state.items()}, container
 
 
-def _unpickle(path: str | PathLike[str], data: bytes):
+def _unpickle(path: FilePath, data: bytes):
     if not data:
         raise CheckpointError(f"{path} is empty; download it again")
     try:
@@ -181,7 +180,7 @@ def load_published_state(model: nn.Module, state: Mapping[str, Tensor], source: 
     model.load_state_dict({key: state.get(names[key], value) for key, value in own.items()})
 
 
-def save_published(model: nn.Module, path: str | PathLike[str], *, epochs: int = 0, best_acc: float = 0.0) -> None:
+def save_published(model: nn.Module, path: FilePath, *, epochs: int = 0, best_acc: float = 0.0) -> None:
     """Writes the network as its authors' own code does, so that it loads there strictly and training resumes.
 
     Keys begin with ``module.``, since their code wraps the network first, and the serialisation is the one that every

@@ -4,6 +4,8 @@ Shapes: image (B,3,H,W) normalised, similarity (B,D/4,H/4,W/4), disparity (B,H,W
 left x minus right x.
 """
 
+from numbers import Real
+
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +26,8 @@ class StereoNetwork(nn.Module):
 
     multiple = 16
     """Height and width of the input must be multiples of this; ``stereohg.predict`` pads by itself."""
+    padding = "constant"
+    """What it pads with: zeros, as the papers' own test code does, or "replicate"."""
 
     def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0):
         super().__init__()
@@ -37,8 +41,8 @@ class StereoNetwork(nn.Module):
 
     @max_disp.setter
     def max_disp(self, value: int) -> None:
-        if value != int(value) or value <= 0 or value % MAX_DISP_MULTIPLE:
-            raise ValueError(f"max_disp is {value}; it must be a positive multiple of {MAX_DISP_MULTIPLE}, such as 192")
+        if not isinstance(value, Real) or not value > 0 or value % MAX_DISP_MULTIPLE:
+            raise ValueError(f"max_disp is {value!r}; it must be a positive multiple of {MAX_DISP_MULTIPLE}, say 192")
         self._max_disp = int(value)
 
     @property

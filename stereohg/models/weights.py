@@ -12,14 +12,13 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
-from os import PathLike
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
-from stereohg.data.files import replacing
+from stereohg.data.files import FilePath, replacing
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from stereohg.models.checkpoint import CheckpointError, check_finite, check_state
 from stereohg.models.published import Container, load_published_state, read_published
@@ -39,8 +38,6 @@ FORMAT = "stereohg"
 SUFFIX = ".safetensors"
 SETTINGS = ("max_disp", "align_corners", "output_scale")
 """Arguments that no weight depends on, so that they may be changed when weights are loaded."""
-
-FilePath = str | PathLike[str]
 
 
 def save_model(model: nn.Module, path: FilePath, card: dict | None = None, *, half: bool = False) -> None:

@@ -59,6 +59,7 @@ class TrainConfig:
 
 
 HEAD_WEIGHTS = [0.5, 1.0]
+MAY_CHANGE = ("steps", "workers", "checkpoint_every")  # between a run and its resumption
 
 
 class SceneBatches(Dataset):
@@ -82,7 +83,7 @@ def train(config: TrainConfig, folder: Path) -> nn.Module:
     model = channels_last(create_model(config.model, max_disp=config.max_disp)).to(device)
     optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     checkpoint = folder / "checkpoint.pt"
-    start = resume(checkpoint, model, optimiser)
+    start = resume(checkpoint, model, optimiser, config)
     model.train()
 
     scenes = SyntheticStereo(config.height, config.width, config.seed, config.max_disp - 1)
@@ -129,11 +130,21 @@ def save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, step: i
         torch.save(state, temporary)
 
 
-def resume(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-    """Loads the checkpoint, if there is one, and returns the steps it has done."""
+def resume(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, config: TrainConfig) -> int:
+    """Loads the checkpoint, if there is one, and returns the steps it has done.
+
+    Raises:
+        ValueError: the checkpoint is of a run with other settings, which are named, or has more steps behind it.
+    """
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    before, now = state["config"], asdict(config)
+    other = [f"{k}={before[k]} there, {now[k]} here" for k in now if k not in MAY_CHANGE and before[k] != now[k]]
+    if other:
+        raise ValueError(f"{path} is of another run ({'; '.join(other)}); give those settings, or another folder")
+    if state["step"] > config.steps:
+        raise ValueError(f"{path} has {state['step']} steps behind it; give at least as many, or another folder")
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     return state["step"]

@@ -36,9 +36,10 @@ class SyntheticStereo:
     """Endless scenes: ``SyntheticStereo()[7]`` is the same pair everywhere.
 
     Args:
-        height, width: of the images, pixels.
+        height: of the images, pixels.
+        width: of the images, pixels.
         seed: another seed, another world.
-        max_disp: no surface is nearer than this, pixels.
+        max_disp: no surface is nearer than this by more than a pixel, pixels.
         asymmetry: 0 renders two ideal cameras; 1 gives them the full differences of exposure, colour, noise,
             sharpness and vertical offset (up to one pixel) that real pairs have.
     """

@@ -11,6 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from stereohg.data.files import read_image
+
 PHOTOGRAPHS = (
     "astronaut.png",
     "brick.png",
@@ -52,7 +54,7 @@ def load_textures() -> list[np.ndarray]:
     """Photographs at two scales (half of the list) and made textures, uint8 (h,w,3)."""
     photographs = []
     for path in photograph_paths():
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        image = read_image(path)[..., ::-1]
         if max(image.shape) > LARGE:
             image = shrunk(image, 0.8)
         photographs += [image, shrunk(image, 0.5)]
