@@ -1,9 +1,10 @@
 """Stereo depth by stacked hourglasses: PSMNet, GwcNet and our own; and the keypoint hourglass on the same core."""
 
+from stereohg.disparity import Disparity
 from stereohg.models.published import save_published
 from stereohg.models.registry import create_model, list_models
 from stereohg.models.weights import load_model, save_model
-from stereohg.prediction import Disparity, PairError, PairWarning, Predictor, predict
+from stereohg.prediction import PairError, PairWarning, Predictor, predict
 from stereohg.version import __version__
 
 __all__ = [

@@ -7,7 +7,6 @@ confidence (H,W) float32 in [0,1]; valid (H,W) bool.
 import sys
 import threading
 import warnings
-from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Real
 from pathlib import Path
@@ -19,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stereohg.data.files import write_disparity
 from stereohg.data.preprocess import Padding, Picture, as_rgb, to_tensor
-from stereohg.geometry import depth_to_points, disparity_to_depth
+from stereohg.devices import Precision, choose_device, choose_dtype
+from stereohg.disparity import Disparity
 from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
 from stereohg.models.weights import bundled_names, load_model
 from stereohg.nn import confidence
@@ -32,7 +31,6 @@ LEFT_RIGHT_TOLERANCE = 1.0  # pixels by which the two views' disparities may dif
 TOP_LEVELS = 2  # of the volume: the 8 pixels below max_disp
 RANGE_SHARE = 0.01  # of the pixels that may have most of their probability there
 
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
 PACKAGE = Path(__file__).parent
 
 
@@ -42,55 +40,6 @@ class PairWarning(UserWarning):
 
 class PairError(ValueError):
     """The same under ``strict=True``, and pairs that cannot be matched at all."""
-
-
-@dataclass(frozen=True, eq=False)
-class Disparity:
-    """What ``predict`` returns.
-
-    Attributes:
-        values: float32 (H,W) pixels, dense.
-        confidence: float32 (H,W), the probability that the network's own distribution gives to the levels around its
-            likeliest one.
-        valid: bool (H,W), False where a check was asked for and failed.
-        warnings: what was seen, in words.
-    """
-
-    values: np.ndarray
-    confidence: np.ndarray
-    valid: np.ndarray
-    warnings: tuple[str, ...] = ()
-
-    def save(self, path: str | Path) -> None:
-        """By extension: .pfm, .npy, .tiff (float), .png (16 bit, 256 times the pixels, 0 where not valid)."""
-        write_disparity(path, self.values, self.valid)
-
-    def to_depth(self, focal: float, baseline: float, doffs: float = 0.0) -> np.ndarray:
-        """Metres (H,W) float32, NaN where not valid: focal (pixels) x baseline (metres) / (disparity + doffs).
-
-        ``doffs`` is the right principal point's x less the left one's, pixels.
-        """
-        return disparity_to_depth(self.values, focal, baseline, doffs, self.valid)
-
-    def to_points(
-        self,
-        focal: float,
-        baseline: float,
-        doffs: float = 0.0,
-        *,
-        colours: Picture | None = None,
-        centre: tuple[float, float] | None = None,
-        max_depth: float = np.inf,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Points (N,3) float32 metres, x right, y down, z forward, and colours (N,3) uint8 (grey when not given).
-
-        ``centre`` is the left principal point (default: the middle of the picture).
-        """
-        if colours is None:
-            rgb = np.full((*self.values.shape, 3), 128, np.uint8)
-        else:
-            rgb = np.round(255 * as_rgb(colours)).astype(np.uint8)
-        return depth_to_points(self.to_depth(focal, baseline, doffs), rgb, focal, centre, max_depth=max_depth)
 
 
 class Predictor:
@@ -108,8 +57,8 @@ class Predictor:
             model = load_model(model)
         if not isinstance(model, StereoNetwork):
             raise ValueError(f"{type(model).__name__} is no stereo network; see stereohg.list_models()")
-        self.device = _device(device)
-        self.dtype = _dtype(precision, self.device)
+        self.device = choose_device(device)
+        self.dtype = choose_dtype(precision, self.device)
         self.model = model.to(self.device).eval()
         self.normalisation = getattr(model, "card", {}).get("normalisation", {})
         self._range = threading.Lock()  # the range of disparities is the model's, and each call's own
@@ -331,25 +280,3 @@ def _multiple(levels: float) -> int:
 @lru_cache(maxsize=2)
 def _kept_predictor(name: str, device: str, precision: str) -> Predictor:
     return Predictor(name, device, precision)
-
-
-def _device(device) -> torch.device:
-    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    names = [name for name, is_here in here.items() if is_here]
-    try:
-        chosen = torch.device(names[0] if device == "auto" else device)
-    except RuntimeError as error:
-        raise ValueError(f"device is {device!r}; it must be 'auto' or one of {', '.join(names)}") from error
-    if not here.get(chosen.type, True):
-        raise ValueError(f"device is {device!r}, which is not here; this machine's PyTorch has {', '.join(names)}")
-    return chosen
-
-
-def _dtype(precision: str, device: torch.device) -> torch.dtype:
-    named = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if precision in named:
-        return named[precision]
-    if precision != "auto":
-        raise ValueError(f"precision is {precision!r}; it must be 'auto', {', '.join(map(repr, named))}")
-    has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if has_bfloat16 else torch.float32

@@ -140,9 +140,10 @@ def test_left_right_agreement_by_hand():
     assert agrees_with_right(left, right).tolist() == [[False, False, True, True, False, True]]
 
 
-def test_left_right_check_marks_what_cannot_be_seen():
-    result = Predictor(Constant(level=5))(LEFT, RIGHT, left_right_check=True, check=False)
-    outside = np.arange(90) < disparity_of(5)
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_left_right_check_marks_what_cannot_be_seen(scale):
+    result = Predictor(Constant(level=5))(LEFT, RIGHT, scale=scale, left_right_check=True, check=False)
+    outside = np.arange(90) < disparity_of(5) / scale
     assert np.array_equal(result.valid, np.broadcast_to(~outside, (60, 90)))
 
 

@@ -11,9 +11,11 @@ from rich.table import Table
 
 from stereohg.data.files import DISPARITY_SUFFIXES, write_png
 from stereohg.data.pairs import find_pairs
+from stereohg.devices import Precision
+from stereohg.disparity import Disparity
 from stereohg.measure import measured
 from stereohg.models.weights import load_model
-from stereohg.prediction import DEFAULT_MODEL, Disparity, PairWarning, Precision, Predictor
+from stereohg.prediction import DEFAULT_MODEL, PairWarning, Predictor
 from stereohg.visual import colour_disparity
 
 Format = Literal["pfm", "png", "npy", "tiff"]

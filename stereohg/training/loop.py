@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from stereohg.data.files import replacing
 from stereohg.data.preprocess import as_rgb, to_tensor
 from stereohg.data.synthetic import SyntheticStereo
+from stereohg.devices import choose_device
 from stereohg.models.registry import create_model
 from stereohg.training.losses import hgstereo_loss
 
@@ -78,7 +79,7 @@ class SceneBatches(Dataset):
 
 def train(config: TrainConfig, folder: Path) -> nn.Module:
     """Trains until ``config.steps``, resuming from the folder's checkpoint when there is one; returns the network."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     torch.manual_seed(config.seed)
     model = channels_last(create_model(config.model, max_disp=config.max_disp)).to(device)
     optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)

@@ -1,0 +1,39 @@
+"""Where networks run, and in which precision."""
+
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def choose_device(device: str | torch.device = "auto") -> torch.device:
+    """The device; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ValueError: an unknown device, or one that is not here, with those that are.
+    """
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    names = [name for name, is_here in here.items() if is_here]
+    try:
+        chosen = torch.device(names[0] if device == "auto" else device)
+    except RuntimeError as error:
+        raise ValueError(f"device is {device!r}; it must be 'auto' or one of {', '.join(names)}") from error
+    if not here.get(chosen.type, True):
+        raise ValueError(f"device is {device!r}, which is not here; this machine's PyTorch has {', '.join(names)}")
+    return chosen
+
+
+def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """The number format; "auto" takes bfloat16 on CUDA devices that have it, float32 elsewhere.
+
+    Raises:
+        ValueError: an unknown precision, with the known ones.
+    """
+    named = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if precision in named:
+        return named[precision]
+    if precision != "auto":
+        raise ValueError(f"precision is {precision!r}; it must be 'auto', {', '.join(map(repr, named))}")
+    has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if has_bfloat16 else torch.float32
