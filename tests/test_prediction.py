@@ -243,6 +243,12 @@ def test_every_kind_of_picture_gives_the_same_answer(scene, answer, tmp_path):
         np.testing.assert_allclose(predict(*pair, check=False).values, answer.values, atol=1e-3)
 
 
+def test_half_precision_gives_nearly_the_same(scene, answer):
+    half = predict(scene.left, scene.right, precision="bfloat16", check=False)
+    assert half.values.dtype == np.float32
+    assert np.median(np.abs(half.values - answer.values)) < 0.1
+
+
 def test_flip_gives_the_right_views_disparity(scene, answer):
     right = predict(scene.left, scene.right, flip=True, check=False).values
     y, x = np.nonzero(~scene.occluded & (np.abs(answer.values - scene.disparity) < 1))

@@ -34,7 +34,7 @@ def demo(output: Path = Path("stereohg_demo"), model: str = DEFAULT_MODEL) -> No
     console = Console()
     table = Table(title="Motorcycle, all pixels", box=SIMPLE)
     table.add_column(no_wrap=True)
-    for heading in ("EPE", "bad-1", "bad-2", "bad-3", "D1", "seconds", "peak memory"):
+    for heading in ("EPE", "bad-1", "bad-2", "bad-3", "D1", "seconds", "memory"):
         table.add_column(heading, justify="right")
     table.add_row(model, *_row(ours.values, truth, known, our_cost))
     table.add_row("StereoSGBM", *_row(sgbm, truth, known, sgbm_cost))
