@@ -10,6 +10,7 @@ from docstring_parser import parse as parse_docstring
 from jsonargparse import ActionYesNo, ArgumentParser
 
 import stereohg
+from stereohg.commands.data import data
 from stereohg.commands.demo import demo
 from stereohg.commands.models import models
 from stereohg.commands.predict import predict
@@ -20,6 +21,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "demo": demo,
     "predict": predict,
     "train": train,
+    "data": data,
     "models": models,
 }
 SHORT_OPTIONS = {"output": "-o"}

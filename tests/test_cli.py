@@ -104,6 +104,13 @@ def test_demo_compares_and_says_where_each_file_is(tmp_path, capsys):
     assert "7.4 %" in told.split("StereoSGBM")[1]  # as measured with OpenCV alone
 
 
+def test_data_are_checked(folders, capsys):
+    assert main(["data", "check", str(folders)]) == 0
+    assert "pairs: 2 pairs" in capsys.readouterr().out
+    assert main(["data", "check", str(folders / "left")]) == 1
+    assert "wrong: " in capsys.readouterr().out
+
+
 def test_models_are_listed(capsys):
     assert main(["models"]) == 0
     assert "gwcnet_gc" in capsys.readouterr().out

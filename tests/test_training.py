@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from stereohg.data.stereo import SyntheticPairs, collate
 from stereohg.data.synthetic import SyntheticStereo
 from stereohg.models.registry import create_model
 from stereohg.training import loop
-from stereohg.training.loop import HEAD_WEIGHTS, SceneBatches, TrainConfig, learning_rate, train
+from stereohg.training.loop import HEAD_WEIGHTS, TrainConfig, learning_rate, train
 from stereohg.training.losses import hgstereo_loss
 
 TINY = TrainConfig(steps=4, batch_size=1, height=64, width=96, max_disp=32, workers=0, warmup=2, checkpoint_every=2)
@@ -53,12 +54,12 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
 def test_the_loss_falls_on_one_scene():
     torch.manual_seed(0)
     model = create_model("hgstereo_s", max_disp=32).train()
-    left, right, disparity = (tensor[None] for tensor in SceneBatches(SyntheticStereo(64, 96, max_disp=31), 0, 1)[0])
+    left, right, disparity, valid, *_ = collate([SyntheticPairs(SyntheticStereo(64, 96, max_disp=31), length=1)[0]])
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
     losses = []
     for _ in range(12):
         predictions, costs = model.forward_with_costs(left, right)
-        loss = hgstereo_loss(predictions, costs, disparity, disparity < 32, HEAD_WEIGHTS)
+        loss = hgstereo_loss(predictions, costs, disparity, valid, HEAD_WEIGHTS)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

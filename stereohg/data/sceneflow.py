@@ -11,6 +11,7 @@ from stereohg.data.stereo import Listing, OnError, StereoDataset, StereoSample, 
 
 Pass = Literal["cleanpass", "finalpass"]
 Part = Literal["flyingthings3d", "monkaa", "driving"]
+PASSES: tuple[Pass, ...] = ("cleanpass", "finalpass")
 PARTS: tuple[Part, ...] = ("flyingthings3d", "monkaa", "driving")
 PAIRS = {
     ("train", "flyingthings3d"): 22390,
@@ -83,13 +84,15 @@ class SceneFlow(StereoDataset):
     ):
         for name, value, known in (
             ("split", split, ("train", "test")),
-            ("images", images, ("cleanpass", "finalpass")),
+            ("images", images, PASSES),
             ("view", view, ("left", "right")),
             *(("parts", part, PARTS) for part in parts),
         ):
             if value not in known:
                 raise ValueError(f"{name} has {value!r}; known are {', '.join(known)}")
         parts = [part for part in PARTS if part in parts and (split, part) in PAIRS]
+        if not parts:
+            raise ValueError("of the three sets FlyingThings3D alone has a test part; name it in parts")
         listing = list_scene_flow(Path(root), split, images, parts, view)
         super().__init__(listing, transform, seed, on_error, True if view == "right" else right_truth)
         self.view = view
@@ -119,7 +122,7 @@ def list_scene_flow(root: Path, split: str, images: Pass, parts: Sequence[Part],
             found[field][name] = folder / path
     for part in parts:
         if not any(name.startswith(part) for name in found["left"]):
-            if (root / "training" / "image_2").is_dir():
+            if any((root / name / "image_2").is_dir() for name in ("training", "testing")):
                 raise FileNotFoundError(
                     f"{root} is KITTI 2015, whose archive is called data_scene_flow.zip, and not Scene Flow; take "
                     "Kitti2015, or download FlyingThings3D, Monkaa and Driving"
@@ -147,10 +150,8 @@ def scene_flow_folders(root: Path, images: Pass) -> list[tuple[Path, Literal["fr
 
 def _files_below(folder: Path) -> list[str]:
     """The pictures and disparities below a folder, as sorted paths relative to it with forward slashes."""
-    paths = [
-        (Path(where) / name).relative_to(folder).as_posix()
-        for where, _, names in os.walk(folder, followlinks=True)
-        for name in names
-        if name.endswith((".png", ".pfm"))
-    ]
+    paths = []
+    for where, _, names in os.walk(folder, followlinks=True):
+        below = os.path.relpath(where, folder).replace(os.sep, "/")
+        paths += [f"{below}/{name}" for name in names if name.endswith((".png", ".pfm"))]
     return sorted(paths)

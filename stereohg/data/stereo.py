@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from stereohg.data.files import Calibration, read_calibration, read_disparity, read_image
-from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, as_rgb, to_tensor
+from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, as_rgb, normalise
 from stereohg.data.synthetic import SyntheticStereo
 
 OnError = Literal["raise", "skip"]
@@ -116,7 +116,10 @@ def collate(
         raise ValueError(f"a batch has pictures of one size, not {sizes}; crop them, or take batches of one")
 
     def images(view: str) -> Tensor:
-        return torch.stack([to_tensor(as_rgb(getattr(sample, view)), mean, std) for sample in samples])
+        batch = torch.empty(len(samples), 3, *samples[0].size)
+        for place, sample in zip(batch, samples, strict=True):
+            place.copy_(torch.from_numpy(as_rgb(getattr(sample, view))).permute(2, 0, 1))
+        return normalise(batch, mean, std)
 
     def maps(name: str) -> Tensor | None:
         arrays = [getattr(sample, name) for sample in samples]
@@ -200,7 +203,7 @@ def read_positive(path: Path, scale: float | None = None) -> tuple[np.ndarray, n
     disparity, valid = read_disparity(path, scale)
     if disparity.min() < 0:
         if np.count_nonzero(disparity < 0) > np.count_nonzero(disparity > 0):
-            disparity = np.abs(disparity, where=disparity < 0, out=-disparity)
+            disparity = -disparity
         valid &= disparity >= 0
         disparity[~valid] = 0
     return disparity, valid

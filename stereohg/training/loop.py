@@ -11,11 +11,11 @@ from pathlib import Path
 
 import cv2
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch import nn
+from torch.utils.data import DataLoader, Subset
 
 from stereohg.data.files import replacing
-from stereohg.data.preprocess import as_rgb, to_tensor
+from stereohg.data.stereo import SyntheticPairs, collate
 from stereohg.data.synthetic import SyntheticStereo
 from stereohg.devices import choose_device
 from stereohg.models.registry import create_model
@@ -63,20 +63,6 @@ HEAD_WEIGHTS = [0.5, 1.0]
 MAY_CHANGE = ("steps", "workers", "checkpoint_every")  # between a run and its resumption
 
 
-class SceneBatches(Dataset):
-    """Scenes ``first``, ``first + 1``, ... as tensors: left, right (3,H,W), disparity (H,W)."""
-
-    def __init__(self, scenes: SyntheticStereo, first: int, count: int):
-        self.scenes, self.first, self.count = scenes, first, count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        scene = self.scenes[self.first + index]
-        return to_tensor(as_rgb(scene.left)), to_tensor(as_rgb(scene.right)), torch.from_numpy(scene.disparity)
-
-
 def train(config: TrainConfig, folder: Path) -> nn.Module:
     """Trains until ``config.steps``, resuming from the folder's checkpoint when there is one; returns the network."""
     device = choose_device()
@@ -87,17 +73,22 @@ def train(config: TrainConfig, folder: Path) -> nn.Module:
     start = resume(checkpoint, model, optimiser, config)
     model.train()
 
-    scenes = SyntheticStereo(config.height, config.width, config.seed, config.max_disp - 1)
-    remaining = SceneBatches(scenes, start * config.batch_size, (config.steps - start) * config.batch_size)
-    loader = DataLoader(remaining, config.batch_size, num_workers=config.workers, worker_init_fn=one_thread)
+    pairs = SyntheticPairs(
+        SyntheticStereo(config.height, config.width, config.seed, config.max_disp - 1),
+        length=config.steps * config.batch_size,
+    )
+    remaining = Subset(pairs, range(start * config.batch_size, len(pairs)))
+    loader = DataLoader(
+        remaining, config.batch_size, num_workers=config.workers, collate_fn=collate, worker_init_fn=one_thread
+    )
     began = time.monotonic()
     for step, batch in enumerate(loader, start):
-        left, right, disparity = (tensor.to(device, non_blocking=True) for tensor in batch)
+        left, right, disparity, valid = (tensor.to(device, non_blocking=True) for tensor in batch[:4])
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(config, step)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16):
             predictions, costs = model.forward_with_costs(left, right)
-        valid = disparity < config.max_disp
+        valid &= disparity < config.max_disp
         loss = hgstereo_loss(predictions, costs, disparity, valid, HEAD_WEIGHTS)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

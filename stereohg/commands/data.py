@@ -1,0 +1,38 @@
+"""``stereohg data check``: what a folder of stereo data holds, before training finds out."""
+
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from stereohg.data.check import SetName, check_data
+
+LISTED = 20  # problems that are printed one by one
+
+
+def data(action: Literal["check"], root: Path, expect: SetName | None = None, samples: int = 8) -> int:
+    """Checks a folder of stereo data: the layout, the number of pairs, files, sizes, and the sign of the disparity.
+
+    Knows Scene Flow, KITTI 2012 and 2015, Middlebury, ETH3D, and sets of one's own (.csv, .txt, or a folder with left
+    and right).
+
+    Args:
+        action: check.
+        root: the folder, table or list.
+        expect: the set that it should be, if not any.
+        samples: pairs of each part that are read fully.
+
+    Returns:
+        The exit status: 1 when something is wrong.
+    """
+    report = check_data(root, expect, samples)
+    console = Console(markup=False, highlight=False, soft_wrap=True)  # a file's name may look like markup
+    for fact in report.facts:
+        console.print(fact)
+    for problem in report.problems[:LISTED]:
+        console.print(f"wrong: {problem}", style="bold red")
+    if len(report.problems) > LISTED:
+        console.print(f"wrong: {len(report.problems) - LISTED} more of this kind", style="bold red")
+    if not report.problems:
+        console.print("nothing is wrong")
+    return 1 if report.problems else 0

@@ -1,0 +1,280 @@
+"""What a folder of stereo data holds, and what is wrong with it, in words.
+
+The layout is recognised by its folders' names. Each part that is there is listed as training would list it, counted
+against the published set, and a few of its pairs, evenly spread, are read fully. Whether the ground truth fits the
+pictures is found by warping: the right picture, fetched at x - d, must resemble the left one more than where it is, or
+than at x + d.
+"""
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from stereohg.data import eth3d, middlebury, sceneflow
+from stereohg.data.eth3d import Eth3d
+from stereohg.data.folder import StereoFolder
+from stereohg.data.kitti import Kitti2012, Kitti2015
+from stereohg.data.middlebury import Middlebury
+from stereohg.data.preprocess import as_rgb
+from stereohg.data.sceneflow import SceneFlow
+from stereohg.data.stereo import StereoDataset, StereoSample
+
+SetName = Literal["sceneflow", "kitti2012", "kitti2015", "middlebury", "middlebury2014", "eth3d", "folder"]
+ARCHIVES = (".zip", ".tar", ".bz2", ".gz", ".7z")
+SMALL_MOTION = 1.0  # pixels; below, warping tells nothing
+
+
+@dataclass
+class Part:
+    """One split of a set: how to list it, and how many pairs the published one has (None: any number)."""
+
+    name: str
+    make: Callable[[], StereoDataset]
+    published: int | None = None
+
+
+@dataclass
+class Report:
+    """``facts`` are what was found, ``problems`` what is wrong; the data is fit for use when there are none."""
+
+    layout: SetName | None = None
+    facts: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+TITLES: dict[SetName, str] = {
+    "sceneflow": "Scene Flow",
+    "kitti2012": "KITTI 2012",
+    "kitti2015": "KITTI 2015 (data_scene_flow.zip, which is not Scene Flow)",
+    "middlebury": "Middlebury, version 3",
+    "middlebury2014": "Middlebury 2014",
+    "eth3d": "ETH3D, two views",
+    "folder": "a set of one's own",
+}
+NOT_SCENE_FLOW = (
+    "this is KITTI 2015, whose archive is called data_scene_flow.zip; the Scene Flow sets (FlyingThings3D, Monkaa, "
+    "Driving) are another download, from Freiburg"
+)
+
+
+def check_data(root: str | Path, expect: SetName | None = None, samples: int = 8) -> Report:
+    """Looks through a folder, or a table or list of pairs.
+
+    Args:
+        root: what training would be given.
+        expect: which set it should be; None takes any.
+        samples: pairs of each part that are read fully.
+    """
+    root, report = Path(root), Report()
+    if root.is_file() and root.suffix.lower() in ARCHIVES:
+        report.problems.append(f"{root} is an archive; unpack it and give the folder{_inside(root)}")
+        return report
+    if not root.exists():
+        report.problems.append(f"{root} does not exist")
+        return report
+    report.layout = recognise(root)
+    if report.layout is None:
+        report.problems.append(_unknown(root))
+        return report
+    report.facts.append(f"{root} is laid out as {TITLES[report.layout]}")
+    if (report.layout, expect) == ("kitti2015", "sceneflow"):
+        report.problems.append(NOT_SCENE_FLOW)
+    elif expect not in (None, report.layout):
+        report.problems.append(f"it was to be {TITLES[expect]}")
+    for part in PARTS[report.layout](root):
+        _check_part(part, samples, report)
+    return report
+
+
+def recognise(root: Path) -> SetName | None:
+    """Which set's layout a folder has."""
+    if root.is_file():
+        return "folder" if root.suffix.lower() in (".csv", ".txt") else None
+    if _passes(root):
+        return "sceneflow"
+    signs: dict[SetName, tuple[str, ...]] = {
+        "kitti2015": ("training/image_2", "testing/image_2"),
+        "kitti2012": ("training/colored_0", "testing/colored_0"),
+        "middlebury": middlebury.SPLITS[:-1],
+        "eth3d": ("two_view_training", *eth3d.TEST_FOLDERS),
+        "folder": ("left",),
+    }
+    for name, folders in signs.items():
+        if any((root / folder).is_dir() for folder in folders):
+            return name
+    return "middlebury2014" if any(root.glob("*/disp0.pfm")) else None
+
+
+# --- the sets' parts ------------------------------------------------------------------------------------------------
+
+
+def _passes(root: Path) -> list[sceneflow.Pass]:
+    """The passes of Scene Flow of which there are pictures."""
+    kinds = {images: {kind for _, kind in sceneflow.scene_flow_folders(root, images)} for images in sceneflow.PASSES}
+    return [images for images, found in kinds.items() if "frames" in found]
+
+
+def _scene_flow(root: Path) -> list[Part]:
+    """Every part, in each pass that there are pictures of."""
+    return [
+        Part(
+            f"{part}, {split}, {images}",
+            lambda split=split, images=images, part=part: SceneFlow(root, split, images, (part,), on_error="skip"),
+            published,
+        )
+        for images in _passes(root)
+        for (split, part), published in sceneflow.PAIRS.items()
+    ]
+
+
+def _kitti(kind: type[Kitti2012] | type[Kitti2015]) -> Callable[[Path], list[Part]]:
+    return lambda root: [
+        Part(split, lambda split=split: kind(root, split, on_error="skip"), published)
+        for split, published in kind.pairs.items()
+    ]
+
+
+def _middlebury(root: Path) -> list[Part]:
+    there = [split for split in middlebury.SPLITS[:-1] if (root / split).is_dir()]
+    return [
+        Part(split, lambda split=split: Middlebury(root, split, on_error="skip"), middlebury.PAIRS_V3)
+        for split in there
+    ]
+
+
+def _eth3d(root: Path) -> list[Part]:
+    return [
+        Part(split, lambda split=split: Eth3d(root, split, on_error="skip"), published)
+        for split, published in eth3d.PAIRS.items()
+    ]
+
+
+PARTS: dict[SetName, Callable[[Path], list[Part]]] = {
+    "sceneflow": _scene_flow,
+    "kitti2012": _kitti(Kitti2012),
+    "kitti2015": _kitti(Kitti2015),
+    "middlebury": _middlebury,
+    "middlebury2014": lambda root: [Part("2014", lambda: Middlebury(root, "2014", on_error="skip"))],
+    "eth3d": _eth3d,
+    "folder": lambda root: [Part("pairs", lambda: StereoFolder(root, on_error="skip"))],
+}
+
+
+# --- one part -------------------------------------------------------------------------------------------------------
+
+
+def _check_part(part: Part, samples: int, report: Report) -> None:
+    try:
+        dataset = part.make()
+    except FileNotFoundError as error:
+        report.problems.append(f"{part.name}: missing. {str(error).split('. `stereohg')[0]}")
+        return
+    except ValueError as error:
+        report.problems.append(f"{part.name}: {error}")
+        return
+    told = set(report.problems)  # a misplaced file shows in every part of its folder
+    report.problems += [problem for problem in dataset.problems if problem not in told]
+    if part.published in (None, len(dataset)):
+        as_published = "" if part.published is None else ", as published"
+        report.facts.append(f"{part.name}: {_pairs(len(dataset))}{as_published}")
+    else:
+        report.problems.append(f"{part.name}: {_pairs(len(dataset))}, where the published set has {part.published}")
+    if len(dataset) and samples > 0:
+        _read_some(dataset, part.name, samples, report)
+
+
+def _pairs(count: int) -> str:
+    return "1 pair" if count == 1 else f"{count} pairs"
+
+
+def _read_some(dataset: StereoDataset, part: str, samples: int, report: Report) -> None:
+    """Reads some pairs and looks whether their ground truth fits."""
+    misfits: list[str] = []
+    known, sizes, judged = [], [], 0
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, samples).round().astype(int))
+    for index in chosen:
+        try:
+            sample = dataset.read(int(index))
+        except (OSError, ValueError) as error:
+            report.problems.append(f"{part}: {error}")
+            continue
+        sizes.append(f"{sample.size[1]}x{sample.size[0]}")
+        if dataset.files[index].disparity is None:
+            continue
+        known.append(float(sample.valid.mean()))
+        if not sample.valid.any():
+            report.problems.append(f"{part}: {dataset.files[index].disparity} has no known pixel")
+            continue
+        differences = warped_differences(sample)
+        if differences is None:
+            continue
+        judged += 1
+        best = min(differences, key=differences.get)
+        if best != "x - d":
+            misfits.append(f"{sample.name} ({', '.join(f'{k} {v:.1f}' for k, v in differences.items())}: best {best})")
+    truth = f"; {100 * np.mean(known):.0f} % of their pixels have ground truth" if known else "; no ground truth"
+    found = f" ({', '.join(sorted(set(sizes)))})" if sizes else ""
+    report.facts.append(f"{part}: {len(sizes)} of {_pairs(len(chosen))} tried could be read{found}{truth}")
+    if 2 * len(misfits) > judged:
+        report.problems.append(
+            f"{part}: the disparities do not fit the pictures in {len(misfits)} of {_pairs(judged)}; where x + d is "
+            "best left and right are exchanged, where x is best the scale is wrong or they are of another picture. "
+            f"Mean difference of grey values after warping by x - d, by x + d and not at all: {'; '.join(misfits)}"
+        )
+    elif judged:
+        report.facts.append(f"{part}: the disparities fit the pictures in {judged - len(misfits)} of {_pairs(judged)}")
+
+
+def warped_differences(sample: StereoSample) -> dict[str, float] | None:
+    """How far the left picture is from the right one fetched at x - d, x + d and x: mean grey levels of 255.
+
+    Over pixels with a disparity of at least a pixel for which both x - d and x + d lie in the picture; None where
+    there is none.
+    """
+    left, right = (cv2.cvtColor(255 * as_rgb(image), cv2.COLOR_RGB2GRAY) for image in (sample.left, sample.right))
+    height, width = left.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    d = sample.disparity
+    usable = sample.valid & (d >= SMALL_MOTION) & (x - d >= 0) & (x + d <= width - 1)
+    if sample.visible is not None:
+        usable &= sample.visible
+    if not usable.any():
+        return None
+    sources = {"x - d": x - d, "x + d": x + d, "x": x}
+    return {
+        name: float(np.abs(cv2.remap(right, source, y, cv2.INTER_LINEAR) - left)[usable].mean())
+        for name, source in sources.items()
+    }
+
+
+# --- what is not recognised -----------------------------------------------------------------------------------------
+
+
+def _inside(archive: Path) -> str:
+    """What is known of an archive's content."""
+    names = zipfile.ZipFile(archive).namelist() if zipfile.is_zipfile(archive) else []
+    is_kitti = archive.name == "data_scene_flow.zip" or any(name.startswith("training/image_2/") for name in names)
+    return f"; {NOT_SCENE_FLOW}" if is_kitti else ""
+
+
+def _unknown(root: Path) -> str:
+    """Where, near by, a known layout is; or what was looked for."""
+    if root.is_dir():
+        inner = [path for path in sorted(root.iterdir()) if path.is_dir()]
+        archives = [path.name for path in sorted(root.iterdir()) if path.suffix.lower() in ARCHIVES]
+        for folder in (*inner, root.resolve().parent, root.resolve().parent.parent):
+            layout = recognise(folder)
+            if layout not in (None, "folder"):
+                return f"{root} has no layout that is known, but {folder} is laid out as {TITLES[layout]}; give that"
+        if archives:
+            return f"{root} holds archives ({', '.join(archives)}); unpack them"
+    return (
+        f"{root} has no layout that is known: Scene Flow has frames_cleanpass or frames_finalpass, KITTI 2015 "
+        "training/image_2, KITTI 2012 training/colored_0, Middlebury trainingQ (H, F), or disp0.pfm in each scene, "
+        "ETH3D two_view_training; a set of one's own is a .csv, a .txt, or a folder with left and right"
+    )

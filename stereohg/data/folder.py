@@ -1,0 +1,142 @@
+"""Anyone's own pairs: a table, a list, or folders side by side."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from stereohg.data.files import DISPARITY_SUFFIXES
+from stereohg.data.pairs import find_pairs
+from stereohg.data.stereo import Listing, OnError, StereoDataset, StereoFiles, Transform, read_positive
+
+COLUMNS = ("left", "right", "disparity", "right_disparity")
+
+
+class StereoFolder(StereoDataset):
+    """Pairs that a file lists, or that lie in parallel folders; disparities in PFM, 16-bit PNG, NPY or TIFF.
+
+    One of::
+
+        pairs.csv                          pairs.txt, as GwcNet has them     ROOT
+          left,right,disparity               a/l.png a/r.png a/d.pfm           left/000.png
+          a/l.png,a/r.png,a/d.pfm            b/l.png b/r.png b/d.pfm           right/000.png
+          b/l.png,b/r.png,b/d.pfm          without the third: no truth         disparity/000.pfm
+                                                                               right_disparity/000.pfm
+
+    A table names its columns in the first line: left and right, and where there is ground truth disparity and
+    right_disparity; others are ignored. Paths are relative to ``root``. In folders, files of one name without extension
+    belong together. Pairs without disparity have no valid pixel.
+
+    Args:
+        source: the table (.csv), the list (.txt), or the folder that has ``left`` and ``right``.
+        root: what the paths in a table or list are relative to; None is the folder that it lies in.
+        scale: stored units for one pixel of disparity; None is 256 in 16-bit PNG and 1 in files of floats.
+        transform, seed, on_error, right_truth: see ``StereoDataset``.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder, or a listed file is not there.
+        ValueError: a line of the table or list is malformed, or a file has no counterpart.
+    """
+
+    def __init__(
+        self,
+        source: str | Path,
+        root: str | Path | None = None,
+        scale: float | None = None,
+        transform: Transform | None = None,
+        seed: int = 0,
+        on_error: OnError = "raise",
+        right_truth: bool | None = None,
+    ):
+        source = Path(source)
+        if source.is_dir():
+            if root is not None:
+                raise ValueError(f"{source} is a folder; a root belongs to a table or list")
+            listing = list_folders(source)
+        else:
+            listing = read_list(source, source.parent if root is None else Path(root))
+        self.scale = scale
+        super().__init__(listing, transform, seed, on_error, right_truth)
+
+    def read_disparity(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
+        return read_positive(path, self.scale)
+
+
+def read_list(path: Path, root: Path) -> Listing:
+    """The pairs of a table or a list, in its order; named by the left picture's path without its extension."""
+    if path.suffix.lower() not in (".csv", ".txt"):
+        raise ValueError(f"{path} is neither a folder nor a table (.csv) or list (.txt) of pairs")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; a table (.csv) or list (.txt) of pairs was expected")
+    rows = _table(path) if path.suffix.lower() == ".csv" else _lines(path)
+    listing = Listing()
+    first_line: dict[str, int] = {}
+    for number, row in rows:
+        files = {column: root / name for column, name in row.items() if name}
+        name = Path(row["left"]).with_suffix("").as_posix()
+        missing = [str(file) for file in files.values() if not file.is_file()]
+        if missing:
+            listing.problems.append(f"{path}, line {number}: {' and '.join(missing)} not found")
+        elif name in first_line:
+            listing.problems.append(f"{path}, line {number}: {name} is in line {first_line[name]} already")
+        else:
+            first_line[name] = number
+            listing.files.append(StereoFiles(name, **files))
+    if not listing.files and not listing.problems:
+        raise ValueError(f"{path} lists no pair")
+    return listing
+
+
+def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, skipinitialspace=True)
+        columns = reader.fieldnames or []
+        if not {"left", "right"} <= set(columns):
+            raise ValueError(f"{path} begins with the columns {', '.join(columns)}; left and right are needed")
+        rows = []
+        for row in reader:
+            if not (row["left"] and row["right"]):
+                raise ValueError(f"{path}, line {reader.line_num}: a line has a left and a right picture")
+            rows.append((reader.line_num, {column: row[column] or "" for column in COLUMNS if column in columns}))
+    return rows
+
+
+def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        names = line.split()
+        if len(names) not in (0, 2, 3):
+            raise ValueError(
+                f"{path}, line {number}: {len(names)} names; a line has left, right and perhaps disparity, apart by "
+                "blanks (names with blanks in them need a .csv)"
+            )
+        if names:
+            rows.append((number, dict(zip(COLUMNS, names, strict=False))))
+    return rows
+
+
+def list_folders(root: Path) -> Listing:
+    """The pairs of ``left`` and ``right``, with what is of their name in ``disparity`` and ``right_disparity``."""
+    pairs, problems = find_pairs(root / "left", root / "right")
+    truths = {column: _by_stem(root / column) for column in COLUMNS[2:]}
+    files = []
+    for pair in pairs:
+        found = {column: truth[pair.name] for column, truth in truths.items() if pair.name in truth}
+        if truths["disparity"] and "disparity" not in found:
+            problems.append(f"{pair.left} has no disparity of its name")
+        else:
+            files.append(StereoFiles(pair.name, pair.left, pair.right, **found))
+    names = {pair.name for pair in pairs}
+    orphans = {name: path for name, path in truths["disparity"].items() if name not in names}
+    problems += [f"{path} has no pair of its name" for path in orphans.values()]
+    return Listing(files, problems)
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix.lower() in DISPARITY_SUFFIXES:
+            if path.stem in found:
+                raise ValueError(f"{found[path.stem]} and {path} are both named {path.stem!r}; keep one")
+            found[path.stem] = path
+    return found
