@@ -12,14 +12,18 @@ from jsonargparse import ActionYesNo, ArgumentParser
 import stereohg
 from stereohg.commands.data import data
 from stereohg.commands.demo import demo
+from stereohg.commands.evaluate import evaluate
 from stereohg.commands.models import models
 from stereohg.commands.predict import predict
+from stereohg.commands.submit import submit
 from stereohg.commands.train import train
 from stereohg.version import __version__
 
 COMMANDS: dict[str, Callable[..., int | None]] = {
     "demo": demo,
     "predict": predict,
+    "evaluate": evaluate,
+    "submit": submit,
     "train": train,
     "data": data,
     "models": models,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stereohg.metrics import disparity_metrics
+from stereohg.metrics import disparity_metrics, error_sums, per_image, per_pixel
 
 
 def metrics(errors, truth=0.0, valid=None):
@@ -80,3 +80,50 @@ def test_valid_pixels_must_be_finite(value):
         disparity_metrics(holed, whole, valid)
     with pytest.raises(ValueError, match="truth is not finite at 1 of 2 valid pixels"):
         disparity_metrics(whole, holed, valid)
+
+
+# --- sums over images -----------------------------------------------------------------------------------------------
+
+
+def sums_of(errors, **options):
+    errors = np.array(errors, np.float32)
+    return error_sums(10 + errors, np.full(errors.shape, 10, np.float32), np.ones(errors.shape, bool), **options)
+
+
+def test_per_pixel_and_per_image_by_hand():
+    # three pixels without error and one that is 4 off: per pixel 4/4, per image (0 + 4)/2
+    images = [sums_of([0, 0, 0]), sums_of([4])]
+    assert per_pixel(images) == {"epe": 1, "bad_1": 25, "bad_2": 25, "bad_3": 25, "d1": 25, "rmse": 2}
+    assert per_image(images) == {"epe": 2, "bad_1": 50, "bad_2": 50, "bad_3": 50, "d1": 50, "rmse": 2}
+
+
+def test_thresholds_may_be_others():
+    sums = sums_of([0.25, 0.5, 0.75, 3.5], thresholds=(0.5, 2))
+    assert sums.bad == {0.5: 2, 2: 1}
+    assert (sums.figures()["bad_0.5"], sums.figures()["bad_2"]) == (50, 25)
+
+
+def test_sums_of_parts_are_those_of_the_whole():
+    errors = np.random.default_rng(0).uniform(-8, 8, 1000)
+    parts = per_pixel(sums_of(part) for part in np.split(errors, [10, 200, 201, 900]))
+    assert parts == pytest.approx(sums_of(errors).figures(), rel=1e-13)
+
+
+def test_sums_over_no_pixel_add_nothing_and_are_not_perfect():
+    nothing = error_sums(np.ones(2), np.ones(2), np.zeros(2, bool))
+    assert nothing + sums_of([1]) == sums_of([1])
+    with pytest.raises(ValueError, match="no pixel is valid"):
+        nothing.figures()
+    with pytest.raises(ValueError, match="no pixel is valid"):
+        per_image([sums_of([1]), nothing])
+
+
+@pytest.mark.parametrize("mean", [per_pixel, per_image])
+def test_no_image_is_an_error(mean):
+    with pytest.raises(ValueError, match="no image"):
+        mean([])
+
+
+def test_sums_of_other_thresholds_do_not_add_up():
+    with pytest.raises(ValueError, match="thresholds .* do not add up"):
+        sums_of([1]) + sums_of([1], thresholds=(4,))

@@ -1,0 +1,56 @@
+"""``stereohg submit``: the archive that a benchmark's server takes."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from stereohg.devices import Precision
+from stereohg.models.weights import load_model
+from stereohg.prediction import DEFAULT_MODEL, Predictor
+from stereohg.submission import BENCHMARKS, BenchmarkName, write_submission
+
+
+def submit(
+    benchmark: BenchmarkName,
+    root: Path,
+    output: Path,
+    model: str = DEFAULT_MODEL,
+    method: str = "stereohg",
+    incomplete: bool = False,
+    device: str = "auto",
+    precision: Precision = "auto",
+    max_disp: int | None = None,
+    align_corners: bool | None = None,
+    output_scale: float | None = None,
+) -> None:
+    """Predicts a benchmark's test pairs, and writes the archive to upload.
+
+    Args:
+        benchmark: kitti2012, kitti2015, eth3d, or middleburyQ, middleburyH, middleburyF.
+        root: folder of the set.
+        output: the archive, a .zip.
+        model: a bundled name or the path of a weights file, ours or published.
+        method: its name, which is in Middlebury's file names.
+        incomplete: also where pairs are missing, for a try; the server would turn it down.
+        device: auto, cpu, cuda, cuda:1, ...
+        precision: auto, float32, bfloat16 or float16.
+        max_disp: levels searched, instead of the weights' own; a multiple of 16.
+        align_corners: how a published file's network upsamples, if not as recognised.
+        output_scale: factor on a published file's disparities.
+    """
+    network = load_model(model, max_disp=max_disp, align_corners=align_corners, output_scale=output_scale)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("predicting", total=sum(BENCHMARKS[benchmark].pairs.values()))
+        predictor = Predictor(network, device, precision)
+        written = write_submission(
+            benchmark,
+            root,
+            predictor,
+            output,
+            method=method,
+            incomplete=incomplete,
+            on_pair=lambda name: progress.advance(task),
+        )
+    print(f"{len(written)} files: {output}")
