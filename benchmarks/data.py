@@ -6,7 +6,6 @@ The pair is the one given, as released; without one, a synthetic pair of that si
 """
 
 import json
-import platform
 import sys
 import tempfile
 import time
@@ -16,8 +15,8 @@ from statistics import median
 
 import cv2
 import numpy as np
-import PIL
 import torch
+from environment import environment
 from PIL import Image
 
 from stereohg.data.files import read_image, write_pfm
@@ -96,19 +95,6 @@ def synthetic_pair(root: Path) -> Path:
         Image.fromarray(picture).convert("RGBA").save(path)
         write_pfm(root / "disparity" / "TRAIN" / "A" / "0000" / view / "0006.pfm", scene.disparity)
     return root
-
-
-def environment() -> dict[str, str | int]:
-    cpus = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in cpus.read_text().splitlines() if "model name" in line]
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "pillow": PIL.__version__,
-        "opencv": cv2.__version__,
-        "threads": torch.get_num_threads(),
-        "cpu": names[0] if names else platform.processor(),
-    }
 
 
 if __name__ == "__main__":

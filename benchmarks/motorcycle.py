@@ -1,14 +1,12 @@
 """The bundled network beside StereoSGBM on scikit-image's Motorcycle: error over all pixels, seconds, peak memory."""
 
 import json
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-import cv2
 import numpy as np
-import torch
+from environment import environment
 
 from stereohg import Predictor
 from stereohg.data.motorcycle import CALIBRATION, motorcycle
@@ -56,19 +54,6 @@ def measure(method: Callable[[], np.ndarray], truth: np.ndarray, known: np.ndarr
         "seconds_least": round(min(seconds), 4),
         "seconds_most": round(max(seconds), 4),
         "peak_megabytes": round(max(cost.peak_bytes or 0 for cost in costs) / 2**20, 1),
-    }
-
-
-def environment() -> dict[str, str | int]:
-    cpus = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in cpus.read_text().splitlines() if "model name" in line]
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "opencv": cv2.__version__,
-        "threads": torch.get_num_threads(),
-        "cpu": names[0] if names else platform.processor(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
 
 
