@@ -14,6 +14,7 @@ from stereohg.metrics import disparity_metrics
 
 INVALID = (0, 0, 0)
 UNKNOWN = (128, 128, 128)  # grey is no colour of the error map
+STRAY = 0.5  # percent of the pixels at either end of the colours
 ERROR_LIMIT = 5.0  # pixels; what is worse looks the same
 
 _PANEL_WIDTH = 4.5  # inches
@@ -28,16 +29,19 @@ def colour_disparity(
     Args:
         disparity: (H,W) pixels; what is not finite is unknown.
         valid: (H,W) bool, where it is known.
-        low, high: the disparities at the two ends of the colours, pixels; None is the least and the largest known.
+        low, high: the disparities at the two ends of the colours, pixels; None is what all but the half percent of
+            the known pixels at that end keep to, so that a few stray ones do not take the colours.
 
     Raises:
         ValueError: the mask has another shape, or ``low`` is above ``high``.
     """
     known = _known(disparity, valid)
     values = disparity[known]
-    low = low if low is not None else values.min(initial=np.inf)
-    high = high if high is not None else values.max(initial=-np.inf)
-    if values.size and not low <= high:
+    if not values.size:
+        values = np.zeros(1)  # any range will do
+    low = low if low is not None else np.percentile(values, STRAY)
+    high = high if high is not None else np.percentile(values, 100 - STRAY)
+    if not low <= high:
         raise ValueError(f"low is {low} and high {high}; low must not be above high")
     return _paint(disparity, known, low, high, cv2.COLORMAP_TURBO, INVALID)
 

@@ -51,6 +51,15 @@ def filled(name: str, dtype: torch.dtype):
     return model
 
 
+@pytest.fixture
+def one_thread():
+    """Sums in float32 in one order, whatever the number of cores: these networks on noise magnify the difference."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @cache
 def expected(name: str) -> dict[str, np.ndarray]:
     with np.load(FOLDER / f"{name}.npz") as arrays:
@@ -74,14 +83,14 @@ def assert_gradients_agree(name: str, model, dtype: torch.dtype) -> None:
     keys, truth = expected(name)["grad_keys"].tolist(), expected(name)["grad_norms"]
     assert sorted(norms) == keys
     ours = np.array([norms[key] for key in keys])
-    counts = truth > 1e-6 * truth.max()
-    relative = np.abs(ours - truth)[counts] / truth[counts]
+    difference = np.abs(ours - truth)
     if dtype == FLOAT64:
-        assert relative.max() <= 1e-6
+        counts = truth > 1e-6 * truth.max()
+        assert (difference[counts] / truth[counts]).max() <= 1e-6
     else:
-        authors = expected(name)["grad_float32_error"][counts] / truth[counts]
-        assert relative.max() <= AUTHORS_FACTOR * authors.max()
-        assert relative.mean() <= AUTHORS_FACTOR * authors.mean()
+        authors = expected(name)["grad_float32_error"]
+        assert difference.max() <= AUTHORS_FACTOR * authors.max()
+        assert difference.mean() <= AUTHORS_FACTOR * authors.mean()
 
 
 def assert_running_means_agree(name: str, model) -> None:
@@ -111,8 +120,18 @@ def test_keys_are_the_published_ones(name):
     assert ours == published
 
 
-@pytest.mark.parametrize("dtype", [FLOAT64, FLOAT32], ids=["float64", "float32"])
-@pytest.mark.parametrize("name", STEREO)
+# psmnet_basic and gwcnet_g are parts of the other two, and in float64 each takes a minute
+SLOW = {("psmnet_basic", FLOAT64), ("gwcnet_g", FLOAT64)}
+
+
+@pytest.mark.parametrize(
+    "name, dtype",
+    [
+        pytest.param(name, dtype, marks=[pytest.mark.slow] if (name, dtype) in SLOW else [], id=f"{name}-{dtype}")
+        for name in STEREO
+        for dtype in (FLOAT64, FLOAT32)
+    ],
+)
 def test_stereo_answers(name, dtype):
     model = filled(name, dtype)
     left, right = (torch.from_numpy(fill.image(seed, (2, 3, 256, 320))).to(dtype) for seed in (1, 2))
@@ -135,7 +154,7 @@ def test_stereo_answers(name, dtype):
 
 @pytest.mark.parametrize("dtype", [FLOAT64, FLOAT32], ids=["float64", "float32"])
 @pytest.mark.parametrize("name", KEYPOINTS)
-def test_keypoint_answers(name, dtype):
+def test_keypoint_answers(name, dtype, one_thread):
     model = filled(name, dtype)
     image = torch.from_numpy(fill.image(4, (2, 3, 128, 128))).to(dtype)
     with torch.no_grad():
