@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
 import stereohg
 from stereohg.data.synthetic import SyntheticStereo
@@ -38,6 +39,19 @@ def test_segmentation_snippet():
     names = {}
     exec(SNIPPETS[1], names)
     assert names["Segmentation"]()(torch.randn(1, 3, 64, 128)).shape == (1, 2, 16, 32)
+
+
+@pytest.mark.parametrize("name", [name for name in stereohg.list_models() if name != "keypoint_hourglass"])
+def test_sizes_of_the_networks(name):
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{name}` |"))
+    parameters, gflop = (float(cell.strip().removesuffix(" M")) for cell in row.split("|")[3:5])
+    with torch.device("meta"):
+        model = stereohg.create_model(name, max_disp=192).eval()
+        image = torch.empty(1, 3, 256, 512)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(image, image)
+    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 1) == parameters
+    assert counter.get_total_flops() / 1e9 == pytest.approx(gflop, abs=0.6)
 
 
 def test_two_commands():
