@@ -11,13 +11,14 @@ Shapes: B batch, H height, W width; images (B,3,H,W) normalised; disparity and m
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 
@@ -162,17 +163,26 @@ class Evaluation:
         """How many pixels of the evaluated pairs do not count, by reason."""
         return dict(sum((Counter(pair.masked) for pair in self.pairs), Counter()))
 
+    def check(self) -> "Evaluation":
+        """Itself; ValueError, with the reasons, when no pair gave a figure."""
+        if not self.pairs:
+            reasons = "; ".join(f"{pair.name}: {pair.reason}".lstrip(": ") for pair in self.skipped[:3])
+            raise ValueError(
+                f"of {len(self.skipped)} pairs none gives a figure ({reasons}); is this a split with ground truth?"
+            )
+        return self
+
+    def figures(self) -> dict[str, dict[str, dict[str, float]]]:
+        """By region, then "per_pixel" or "per_image", then name."""
+        regions = self.regions().items()
+        return {name: {"per_pixel": per_pixel(sums), "per_image": per_image(sums)} for name, sums in regions}
+
     def summary(self) -> dict:
         """Everything but the single pairs, as JSON knows it."""
         return {
             "protocol": asdict(self.protocol),
             "regions": {
-                name: {
-                    "images": len(sums),
-                    "pixels": sum(own.pixels for own in sums),
-                    "per_pixel": per_pixel(sums),
-                    "per_image": per_image(sums),
-                }
+                name: {"images": len(sums), "pixels": sum(own.pixels for own in sums), **self.figures()[name]}
                 for name, sums in self.regions().items()
             },
             "masked_pixels": self.masked(),
@@ -227,16 +237,39 @@ def evaluate(
         ValueError: the set has a transform, no pair gives a figure, a picture does not fit the protocol, or the
             network's answer is not finite where the truth is known.
     """
+    everything = range(len(dataset))
+    return evaluate_share(predictor, dataset, protocol, everything, batch_size, workers, on_pair).check()
+
+
+def evaluate_share(
+    predictor: Predictor,
+    dataset: StereoDataset,
+    protocol: Protocol,
+    indices: Sequence[int],
+    batch_size: int = 1,
+    workers: int = 0,
+    on_pair: Callable[[PairResult | SkippedPair], None] | None = None,
+) -> Evaluation:
+    """``evaluate`` for some of the pairs, of which none need give a figure: what one process of several does."""
     if dataset.transform is not None:
         raise ValueError("the set has a transform; pictures are evaluated as they are, so make it without")
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
     on_pair = on_pair or (lambda result: None)
     pairs: list[PairResult] = []
-    skipped = [SkippedPair("", problem, failed=True) for problem in dataset.problems]
+    told = dataset.problems if 0 in indices else []  # once, by whoever has the first pair
+    skipped = [SkippedPair("", problem, failed=True) for problem in told]
 
     def usable() -> Iterator[_Pair]:
-        pairs_read = DataLoader(_Pairs(dataset, protocol), None, num_workers=workers, collate_fn=_as_it_is)
+        own = torch.Generator().manual_seed(0)  # or the loader would draw from the global one
+        pairs_read = DataLoader(
+            _Pairs(dataset, protocol),
+            None,
+            sampler=indices,
+            num_workers=workers,
+            collate_fn=_as_it_is,
+            generator=own,
+        )
         for pair in pairs_read:
             if isinstance(pair, SkippedPair):
                 skipped.append(pair)
@@ -249,9 +282,6 @@ def evaluate(
         for pair, answer in zip(group, answers, strict=True):
             pairs.append(_result(pair, answer))
             on_pair(pairs[-1])
-    if not pairs:
-        reasons = "; ".join(f"{pair.name}: {pair.reason}".lstrip(": ") for pair in skipped[:3])
-        raise ValueError(f"of {len(skipped)} pairs none gives a figure ({reasons}); is this a split with ground truth?")
     return Evaluation(protocol, pairs, skipped)
 
 

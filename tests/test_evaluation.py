@@ -17,7 +17,7 @@ from stereohg.data.files import write_pfm
 from stereohg.data.folder import StereoFolder
 from stereohg.data.kitti import Kitti2015
 from stereohg.data.registry import DATASETS, create_dataset
-from stereohg.evaluation import FULL, Protocol, choose_protocol, evaluate, save_figures
+from stereohg.evaluation import FULL, Evaluation, Protocol, choose_protocol, evaluate, evaluate_share, save_figures
 from stereohg.models.stereo import StereoNetwork
 from stereohg.prediction import Predictor
 from tests import trees
@@ -108,6 +108,33 @@ def test_nothing_depends_on_the_batches(tmp_path, options):
     assert max(len(left) for left in network.fed) == min(options["batch_size"], 3)
     alone = run(Kitti2015(root), network=Answers(gain=0.5))
     assert batches.summary() == alone.summary() and batches.pairs == alone.pairs
+
+
+def joined(shares):
+    pairs, skipped = ([entry for share in shares for entry in getattr(share, name)] for name in ("pairs", "skipped"))
+    return Evaluation(FULL, sorted(pairs, key=lambda pair: pair.index), skipped)
+
+
+@pytest.mark.parametrize("processes", [2, 3, 7])
+def test_shares_together_are_the_whole(tmp_path, processes):
+    root = trees.kitti(tmp_path, 2015)  # five pairs, so that two of seven processes have none
+    (root / "training" / "image_3" / "000159_10.png").write_bytes(b"no picture")
+    (root / "training" / "disp_occ_0" / "000007_10.png").touch()
+    dataset, predictor = Kitti2015(root, on_error="skip"), Predictor(Answers(gain=0.5))
+    shares = [
+        evaluate_share(predictor, dataset, FULL, range(rank, len(dataset), processes)) for rank in range(processes)
+    ]
+    whole, together = evaluate(predictor, dataset), joined(shares).check()
+    assert together.pairs == whole.pairs and together.figures() == whole.figures()
+    assert sorted(pair.name for pair in together.skipped) == ["", "000159_10"]
+    assert len(whole.pairs) == 4 and len(whole.skipped) == 2
+
+
+def test_a_share_of_nothing_is_no_error(kitti):
+    share = evaluate_share(Predictor(Answers()), Kitti2015(kitti), FULL, [])
+    assert (share.pairs, share.skipped, share.figures()) == ([], [], {})
+    with pytest.raises(ValueError, match="of 0 pairs none gives a figure"):
+        share.check()
 
 
 # --- what does not count --------------------------------------------------------------------------------------------
@@ -239,8 +266,9 @@ def test_every_set_by_name(tmp_path):
         "eth3d": trees.eth3d(tmp_path / "eth3d"),
         "folder": trees.own_folders(tmp_path / "own"),
     }
+    roots |= {"motorcycle": None, "synthetic": None}
     pairs = {name: len(create_dataset(name, root)) for name, root in roots.items()}
-    assert pairs == dict(zip(DATASETS, (1, 1, 5, 5, 2, 2, 1, 2), strict=True))
+    assert pairs == dict(zip(DATASETS, (1, 1, 5, 5, 2, 2, 1, 2, 1, 1000), strict=True))
     assert len(create_dataset("kitti2015", roots["kitti2015"], "gwcnet_val", seed=3)) == 3
 
 
@@ -249,6 +277,19 @@ def test_sets_that_there_are_not(tmp_path):
         create_dataset("kitti", tmp_path)
     with pytest.raises(ValueError, match="folder has no splits, and split is 'test'"):
         create_dataset("folder", tmp_path, "test")
+    with pytest.raises(ValueError, match="kitti2015 lies in a folder, and no root was given"):
+        create_dataset("kitti2015")
+    with pytest.raises(ValueError, match="synthetic cannot be made with length, lenght: .*'lenght'"):
+        create_dataset("synthetic", length=3, lenght=3)
+    with pytest.raises(ValueError, match="folder cannot be made with ground_truth: .*'ground_truth'"):
+        create_dataset("folder", trees.own_folders(tmp_path), ground_truth="noc")
+
+
+def test_options_reach_the_set(tmp_path):
+    noc = create_dataset("kitti2015", trees.kitti(tmp_path, 2015), ground_truth="noc")
+    assert not noc[0].valid[trees.HIDDEN].any()
+    scenes = create_dataset("synthetic", length=2, height=32, width=64, max_disp=16)
+    assert len(scenes) == 2 and scenes[0].size == (32, 64) and scenes[0].disparity.max() < 16
 
 
 # --- the command ----------------------------------------------------------------------------------------------------
@@ -288,6 +329,14 @@ def test_table_json_csv_and_figures(kitti, stand_in, capsys):
 
     with Image.open(output / "kitti2015_training_worst" / "001_000000_10.png") as figure:
         assert figure.size == (96, 4 * 48)
+
+
+def test_options_of_the_set_by_the_command(kitti, stand_in):
+    assert command("kitti2015", kitti, options={"ground_truth": "noc"}, output=kitti / "out") == 0
+    (own,) = json.loads((kitti / "out" / "metrics.json").read_text())["sets"]
+    assert own["regions"]["all"]["pixels"] == 2 * 42 * 84
+    with pytest.raises(ValueError, match="kitti2015 cannot be made with on_error, truth"):
+        command("kitti2015", kitti, options={"truth": "noc"})
 
 
 def test_the_worst_pairs_are_drawn_first(tmp_path):

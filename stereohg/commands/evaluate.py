@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from rich.box import SIMPLE
@@ -36,9 +36,10 @@ LISTED = 20  # skipped pairs that are printed one by one
 
 def evaluate(
     data: DataName | None = None,
-    root: Path = Path("."),
+    root: Path | None = None,
     model: str = DEFAULT_MODEL,
     split: str | None = None,
+    options: dict[str, Any] | None = None,
     protocol: Literal["full", "psmnet", "gwcnet", "zero-shot"] = "full",
     output: Path | None = None,
     figures: int = 0,
@@ -58,10 +59,11 @@ def evaluate(
 
     Args:
         data: the set; zero-shot has its own.
-        root: its folder, or table or list of pairs; for zero-shot the folder that has kitti2012, kitti2015,
-            middlebury and eth3d in it, or some of them.
+        root: its folder, or table or list of pairs (motorcycle and synthetic have none); for zero-shot the folder that
+            has kitti2012, kitti2015, middlebury and eth3d in it, or some of them.
         model: a bundled name or the path of a weights file, ours or published.
         split: of the set; KITTI and ETH3D have training, Scene Flow test, Middlebury trainingQ if not named.
+        options: the set's other arguments, such as --options.parts '[flyingthings3d]' or --options.scale 100.
         protocol: full (the whole picture, every known pixel), psmnet or gwcnet (crops, padding and masks of the
             papers' code on Scene Flow and KITTI), or zero-shot.
         output: folder for metrics.json and the pairs' CSV.
@@ -82,7 +84,10 @@ def evaluate(
     if figures and output is None:
         raise ValueError(f"figures is {figures}, and there is no output folder to put them in; give --output")
     console = Console(markup=False, highlight=False)  # a file's name may look like markup
-    sets = _zero_shot_sets(data, split, root, console) if protocol == "zero-shot" else [_named_set(data, split, root)]
+    if protocol == "zero-shot":
+        sets = _zero_shot_sets(data, split, root or Path("."), console)
+    else:
+        sets = [_named_set(data, split, root)]
     rules = [FULL if protocol == "zero-shot" else choose_protocol(protocol, name) for name, _, _ in sets]
     network = load_model(model, max_disp=max_disp, align_corners=align_corners, output_scale=output_scale)
     predictor = Predictor(network, device, precision)
@@ -90,7 +95,7 @@ def evaluate(
     results: list[Evaluation] = []
     documents = []
     for (name, part, folder), rule in zip(sets, rules, strict=True):
-        dataset = create_dataset(name, folder, part, on_error="skip")
+        dataset = create_dataset(name, folder, part, on_error="skip", **(options or {}))
         title = " ".join(filter(None, (name, part)))
         with _progress(title, len(dataset)) as advance:
             result = run(predictor, dataset, rule, batch_size=batch_size, workers=workers, on_pair=advance)
@@ -162,9 +167,9 @@ def tell_left_out(result: Evaluation, title: str, console: Console) -> None:
         console.print(f"skipped: {len(result.skipped) - LISTED} more", style="yellow")
 
 
-def _named_set(data: str | None, split: str | None, root: Path) -> tuple[str, str | None, Path]:
+def _named_set(data: str | None, split: str | None, root: Path | None) -> tuple[str, str | None, Path | None]:
     if data is None:
-        raise ValueError(f"--data says which set {root} is: one of {', '.join(DATASETS)}")
+        raise ValueError(f"--data says which set it is: one of {', '.join(DATASETS)}")
     return data, split or DATASETS[data].evaluated, root
 
 

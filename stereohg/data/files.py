@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 FilePath = str | PathLike[str]
 
@@ -161,7 +161,8 @@ def read_disparity(path: FilePath, scale: float | None = None) -> tuple[np.ndarr
     elif not 0 < scale < np.inf:
         raise ValueError(f"scale is {scale}; it must be positive, such as 256, the stored value of one pixel")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, hence unknown
-        disparity = np.divide(stored, scale, dtype=np.float64).astype(np.float32)
+        pixels = stored if scale == 1 else np.divide(stored, scale, dtype=np.float64)
+        disparity = pixels.astype(np.float32)
     valid = np.isfinite(disparity) if stored.dtype.kind == "f" else stored > 0
     disparity[~valid] = 0
     return disparity, valid
@@ -329,6 +330,16 @@ def replacing(path: FilePath) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def clear_leftovers(folder: Path) -> None:
+    """Removes what ``replacing`` was writing into a folder when its process was killed."""
+    for path in folder.glob(".*"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink()
+
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}(\.\w+)?")
+
+
 def _read_bytes(path: FilePath) -> bytes:
     path = Path(path)
     if not path.is_file():
@@ -344,5 +355,6 @@ def _decode(path: FilePath, data: bytes) -> tuple[Image.Image, bool]:
         is_16_bit = ";16" in str(image.tile)  # the stored form, which load() forgets
         image.load()
     except Exception as error:  # each of Pillow's decoders has its own ways to fail
-        raise ValueError(f"{path} is not a whole picture ({error}); open it elsewhere, or copy it again") from error
+        why = "no known format" if isinstance(error, UnidentifiedImageError) else error
+        raise ValueError(f"{path} is not a whole picture ({why}); open it elsewhere, or copy it again") from error
     return image, is_16_bit

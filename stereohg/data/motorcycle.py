@@ -4,9 +4,12 @@ A quarter of the full size of Middlebury 2014's (D. Scharstein et al., *High-res
 subpixel-accurate ground truth*, GCPR 2014).
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from stereohg.data.files import Calibration
+from stereohg.data.stereo import Listing, OnError, StereoDataset, StereoFiles, StereoSample, Transform
 
 CALIBRATION = Calibration(focal=994.978, baseline=0.193001, doffs=31.086, width=741, height=500, ndisp=80)
 """As scikit-image's documentation states it; ``ndisp`` is the scene's 60 levels and some room."""
@@ -26,3 +29,16 @@ def motorcycle() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     left, right, truth = stereo_motorcycle()
     known = np.isfinite(truth)
     return left, right, np.where(known, truth, 0).astype(np.float32), known
+
+
+class Motorcycle(StereoDataset):
+    """The pair as a set of one."""
+
+    def __init__(self, transform: Transform | None = None, seed: int = 0, on_error: OnError = "raise"):
+        super().__init__(Listing([StereoFiles("motorcycle", Path("left"), Path("right"))]), transform, seed, on_error)
+
+    def read(self, index: int) -> StereoSample:
+        return StereoSample(*motorcycle(), name=self.files[index].name)
+
+    def calibration(self, index: int) -> Calibration:
+        return CALIBRATION

@@ -10,11 +10,22 @@ from stereohg.data.eth3d import Eth3d
 from stereohg.data.folder import StereoFolder
 from stereohg.data.kitti import Kitti2012, Kitti2015
 from stereohg.data.middlebury import Middlebury
+from stereohg.data.motorcycle import Motorcycle
 from stereohg.data.sceneflow import SceneFlow
-from stereohg.data.stereo import StereoDataset
+from stereohg.data.stereo import OnError, StereoDataset, SyntheticPairs, Transform
+from stereohg.data.synthetic import SyntheticStereo
 
 DataName = Literal[
-    "sceneflow", "sceneflow_clean", "kitti2012", "kitti2015", "middlebury", "middlebury2014", "eth3d", "folder"
+    "sceneflow",
+    "sceneflow_clean",
+    "kitti2012",
+    "kitti2015",
+    "middlebury",
+    "middlebury2014",
+    "eth3d",
+    "folder",
+    "motorcycle",
+    "synthetic",
 ]
 
 
@@ -23,12 +34,29 @@ class DatasetEntry:
     """How a set is made.
 
     Attributes:
-        make: called with the root, ``split=`` where there are splits, and the set's other arguments.
+        make: called with the root, where there is one, ``split=``, where there are splits, and the set's other
+            arguments.
         evaluated: the split to evaluate on where none is named; None where the set has no splits.
+        has_root: whether it lies in a folder of the user's.
     """
 
     make: Callable[..., StereoDataset]
     evaluated: str | None = None
+    has_root: bool = True
+
+
+def synthetic_pairs(
+    length: int = 1000,
+    height: int = 256,
+    width: int = 512,
+    max_disp: float = 192.0,
+    asymmetry: float = 1.0,
+    transform: Transform | None = None,
+    seed: int = 0,
+    on_error: OnError = "raise",
+) -> SyntheticPairs:
+    """Rendered scenes, so many an epoch; see ``SyntheticStereo``. There is no file that could be at fault."""
+    return SyntheticPairs(SyntheticStereo(height, width, seed, max_disp, asymmetry), length, transform, seed)
 
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -40,27 +68,34 @@ DATASETS: dict[str, DatasetEntry] = {
     "middlebury2014": DatasetEntry(partial(Middlebury, split="2014")),
     "eth3d": DatasetEntry(Eth3d, "training"),
     "folder": DatasetEntry(StereoFolder),
+    "motorcycle": DatasetEntry(Motorcycle, has_root=False),
+    "synthetic": DatasetEntry(synthetic_pairs, has_root=False),
 }
 
 
-def create_dataset(name: str, root: str | Path, split: str | None = None, **options) -> StereoDataset:
+def create_dataset(name: str, root: str | Path | None = None, split: str | None = None, **options) -> StereoDataset:
     """The set of this name in a folder (or, for "folder", of a table or list of pairs).
 
     Args:
         name: one of ``DATASETS``.
-        root: its folder.
+        root: its folder; None for the sets that have none, "motorcycle" and "synthetic".
         split: of the set; None is the one to evaluate on.
         options: the set's other arguments, such as ``transform`` or ``on_error``.
 
     Raises:
         FileNotFoundError: there is nothing of it.
-        ValueError: the name or split is unknown, or files lack their counterpart.
+        ValueError: the name, the split or an option is unknown, there is no root, or files lack their counterpart.
     """
     if name not in DATASETS:
         raise ValueError(f"there is no set {name!r}; known are {', '.join(DATASETS)}")
     entry = DATASETS[name]
-    if entry.evaluated is None:
-        if split is not None:
-            raise ValueError(f"{name} has no splits, and split is {split!r}; leave it out")
-        return entry.make(root, **options)
-    return entry.make(root, split=split or entry.evaluated, **options)
+    if entry.has_root and root is None:
+        raise ValueError(f"{name} lies in a folder, and no root was given; give one (in a recipe --data.root)")
+    if entry.evaluated is None and split is not None:
+        raise ValueError(f"{name} has no splits, and split is {split!r}; leave it out")
+    place = [root] if entry.has_root else []
+    part = {} if entry.evaluated is None else {"split": split or entry.evaluated}
+    try:
+        return entry.make(*place, **part, **options)
+    except TypeError as error:
+        raise ValueError(f"{name} cannot be made with {', '.join(options)}: {error}") from error

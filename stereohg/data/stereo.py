@@ -225,8 +225,8 @@ Transform = Callable[[StereoSample, np.random.Generator], StereoSample]
 class StereoDataset(Dataset[StereoSample]):
     """A set of stereo pairs; what the subclasses share.
 
-    ``dataset[i]`` is a ``StereoSample``. What is random in it depends on the seed, the epoch and ``i`` alone, not on
-    the number of workers or the order of reading.
+    ``dataset[i]`` is a ``StereoSample`` of the epoch that was set, ``dataset.sample(i, epoch)`` one of any. What is
+    random in it depends on the seed, the epoch and ``i`` alone, not on the number of workers or the order of reading.
 
     Args:
         listing: of the files.
@@ -273,12 +273,19 @@ class StereoDataset(Dataset[StereoSample]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> StereoSample:
+        return self.sample(index, self.epoch)
+
+    def sample(self, index: int, epoch: int) -> StereoSample:
+        """The pair as this epoch transforms it."""
         if not 0 <= index < len(self):
             raise IndexError(f"{type(self).__name__} has {len(self)} pairs; there is no number {index}")
-        sample = self.read(index) if self.on_error == "raise" else self._next_readable(index)
+        sample = self._read_of(index, epoch)
         if self.transform is None:
             return sample
-        return self.transform(sample, np.random.default_rng((self.seed, self.epoch, index)))
+        return self.transform(sample, np.random.default_rng((self.seed, epoch, index)))
+
+    def _read_of(self, index: int, epoch: int) -> StereoSample:
+        return self.read(index) if self.on_error == "raise" else self._next_readable(index)
 
     def _next_readable(self, index: int) -> StereoSample:
         skipped = []
@@ -350,11 +357,14 @@ class SyntheticPairs(StereoDataset):
     def __len__(self) -> int:
         return self.length
 
+    def _read_of(self, index: int, epoch: int) -> StereoSample:
+        return self.read(epoch * self.length + index)
+
     def read(self, index: int) -> StereoSample:
-        number = self.epoch * self.length + index
-        scene = self.scenes[number]
+        """Any scene there is, whatever the length."""
+        scene = self.scenes[index]
         valid = np.ones(scene.disparity.shape, bool)
-        return StereoSample(scene.left, scene.right, scene.disparity, valid, f"scene_{number}", ~scene.occluded)
+        return StereoSample(scene.left, scene.right, scene.disparity, valid, f"scene_{index}", ~scene.occluded)
 
     def calibration(self, index: int) -> None:
         return None
