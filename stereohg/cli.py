@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable
 
 from docstring_parser import parse as parse_docstring
-from jsonargparse import ActionYesNo, ArgumentParser
+from jsonargparse import ActionConfigFile, ActionYesNo, ArgumentParser
 
 import stereohg
 from stereohg.commands.data import data
@@ -17,6 +17,7 @@ from stereohg.commands.models import models
 from stereohg.commands.predict import predict
 from stereohg.commands.submit import submit
 from stereohg.commands.train import train
+from stereohg.recipes import find_recipe, list_recipes
 from stereohg.version import __version__
 
 COMMANDS: dict[str, Callable[..., int | None]] = {
@@ -29,21 +30,27 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "models": models,
 }
 SHORT_OPTIONS = {"output": "-o"}
-USER_ERRORS = (ValueError, OSError, ModuleNotFoundError)
+INTERRUPTED = 130  # as shells have it
+USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit status; what a user can mend is told in one line, without a traceback."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("stereohg").setLevel(logging.INFO)
-    parser = build_parser()
-    parsed = parser.instantiate(parser.parse_args(arguments))
-    command, options = parsed.command, parsed[parsed.command].as_dict()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    command = "stereohg"
     try:
-        return COMMANDS[command](**options) or 0
+        parser = build_parser()
+        parsed = parser.instantiate(parser.parse_args(_with_recipe_file(arguments)))
+        command, options = f"stereohg {parsed.command}", parsed[parsed.command].as_dict()
+        options.pop("recipe", None)
+        return COMMANDS[parsed.command](**options) or 0
     except USER_ERRORS as error:
-        print(f"stereohg {command}: {error}", file=sys.stderr)
+        print(f"{command}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def build_parser() -> ArgumentParser:
@@ -54,10 +61,25 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
+def _with_recipe_file(arguments: list[str]) -> list[str]:
+    """``train NAME`` as ``train --recipe FILE``, which is how the parser takes a file of settings."""
+    if arguments[:1] != ["train"] or "-h" in arguments or "--help" in arguments:
+        return arguments
+    if not arguments[1:] or arguments[1].startswith("-"):
+        raise ValueError(f"train wants a recipe first: {', '.join(list_recipes())}, or a file of your own")
+    return ["train", "--recipe", str(find_recipe(arguments[1])), *arguments[2:]]
+
+
 def _command_parser(function: Callable) -> ArgumentParser:
-    """Options from the signature and its docstring; short names and plain flags are added by hand."""
-    parser = ArgumentParser(description=inspect.getdoc(function).split("\n\nArgs:")[0])
+    """Options from the signature and its docstring; short names and plain flags are added by hand.
+
+    A function of ``**settings`` takes them from a recipe, too.
+    """
+    parser = ArgumentParser(description=inspect.getdoc(function).split("\n\nArgs:")[0], print_config="--print_config")
     types, parameters = typing.get_type_hints(function), inspect.signature(function).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        parser.add_argument("--recipe", action=ActionConfigFile, help="file of settings, which options override")
+        parameters = {name: own for name, own in parameters.items() if own.kind is not inspect.Parameter.VAR_KEYWORD}
     by_hand = {name for name in parameters if name in SHORT_OPTIONS or types[name] is bool}
     for name in (name for name in parameters if name in by_hand):
         flags = [SHORT_OPTIONS[name]] if name in SHORT_OPTIONS else []

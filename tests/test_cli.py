@@ -8,7 +8,6 @@ from stereohg.cli import COMMANDS, main
 from stereohg.data.files import read_disparity, read_pfm
 from stereohg.data.motorcycle import motorcycle
 from stereohg.data.synthetic import SyntheticStereo
-from stereohg.models.weights import read_card
 from stereohg.prediction import Predictor
 
 
@@ -114,13 +113,3 @@ def test_data_are_checked(folders, capsys):
 def test_models_are_listed(capsys):
     assert main(["models"]) == 0
     assert "gwcnet_gc" in capsys.readouterr().out
-
-
-def test_train_writes_weights_with_a_card(tmp_path):
-    sizes = {"height": 64, "width": 64, "max_disp": 32, "batch_size": 1, "steps": 1, "workers": 0}
-    options = [f"--settings.{name}={value}" for name, value in sizes.items()]
-    assert main(["train", "-o", str(tmp_path), *options]) == 0
-    card = read_card(tmp_path / "hgstereo_s.safetensors")
-    assert card["training"]["settings"]["steps"] == 1 and len(card["training"]["photographs"]) == 12
-    assert card["arguments"]["max_disp"] == 192
-    assert "Motorcycle of scikit-image, all pixels" in card["metrics"]

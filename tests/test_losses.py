@@ -6,8 +6,9 @@ import torch
 from stereohg.training.losses import (
     block_distribution,
     distribution_loss,
-    hgstereo_loss,
+    known_blocks,
     masked_mean,
+    multi_head_distribution,
     multi_head_smooth_l1,
 )
 
@@ -57,7 +58,53 @@ def test_distribution_loss_by_hand():
 def test_without_ground_truth_losses_are_zero_and_gradients_finite():
     prediction = torch.randn(1, 4, 8, requires_grad=True)
     cost = torch.randn(1, 8, 1, 2, requires_grad=True)
-    loss = hgstereo_loss([prediction], [cost], torch.full((1, 4, 8), torch.nan), NOWHERE, [1.0])
+    unknown = torch.full((1, 4, 8), torch.nan)
+    target = block_distribution(unknown, NOWHERE, num_levels=8)
+    loss = multi_head_smooth_l1([prediction], unknown, NOWHERE, [1.0])
+    loss = loss + multi_head_distribution([cost], target, [1.0])
     loss.backward()
     assert loss.item() == 0
     assert prediction.grad.abs().max() == 0 and cost.grad.abs().max() == 0
+
+
+def test_the_heads_of_the_distribution_by_hand():
+    """Twice the weighted sum of ln 2 and -ln sigmoid(1)."""
+    even, leaning = (torch.tensor([score, 0.0]).view(1, 2, 1, 1) for score in (0.0, 1.0))
+    target = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
+    loss = multi_head_distribution([even, leaning], target, [0.5, 1.0])
+    assert loss.item() == pytest.approx(2 * (0.5 * 0.693147 + 0.313262), rel=1e-5)
+
+
+def test_a_count_takes_the_place_of_ones_own():
+    values, valid = torch.tensor([1.0, 5.0]), torch.tensor([True, True])
+    assert masked_mean(values, valid, torch.tensor(12)).item() == 0.5
+    assert masked_mean(values, ~valid, torch.tensor(0)).item() == 0
+
+
+def test_parts_with_a_common_count_add_up_to_the_whole():
+    """The first picture knows 4 of its 32 pixels and the second all; a mean of means would count them alike."""
+    generator = torch.Generator().manual_seed(0)
+    disparity = 28 * torch.rand(2, 4, 8, generator=generator)
+    valid = torch.ones(2, 4, 8, dtype=torch.bool)
+    valid[0, :, 1:] = False
+    heads = [(30 * torch.rand(2, 4, 8, generator=generator)).requires_grad_() for _ in (0, 1)]
+    costs = [torch.randn(2, 8, 1, 2, generator=generator).requires_grad_() for _ in (0, 1)]
+    pixels, blocks = valid.sum(), known_blocks(block_distribution(disparity, valid, 8)).sum()
+    assert (pixels, blocks) == (4 + 32, 1 + 2)
+
+    def loss(part, *counts):
+        target = block_distribution(disparity[part], valid[part], 8)
+        pixel_count, block_count = counts or (None, None)
+        smooth = multi_head_smooth_l1(
+            [head[part] for head in heads], disparity[part], valid[part], [0.5, 1.0], pixel_count
+        )
+        return smooth + multi_head_distribution([cost[part] for cost in costs], target, [0.5, 1.0], block_count)
+
+    whole = loss(slice(0, 2))
+    parts = [loss(slice(number, number + 1), pixels, blocks) for number in (0, 1)]
+    torch.testing.assert_close(sum(parts), whole)
+    gradients = torch.autograd.grad(whole, heads + costs)
+    for expected, found in zip(gradients, torch.autograd.grad(sum(parts), heads + costs), strict=True):
+        torch.testing.assert_close(found, expected)
+    alone = [loss(slice(number, number + 1)) for number in (0, 1)]
+    assert abs(sum(alone) / 2 - whole).item() > 0.01

@@ -1,7 +1,8 @@
 """Losses of the stereo networks.
 
 Shapes: prediction, disparity (B,H,W) pixels; valid (B,H,W) bool; similarity volume (B,D,h,w) with h = H/4, w = W/4.
-Every mean is over valid pixels and zero where there are none, so that a batch without ground truth is harmless.
+Every mean is over valid pixels and zero where there are none, so that a batch without ground truth is harmless. Where
+a batch comes in parts, or on several processes, ``count`` is what all of it has, and the parts add up to its mean.
 """
 
 import torch
@@ -11,16 +12,19 @@ from torch import Tensor
 DISTRIBUTION_WEIGHT = 2.0  # of the cross-entropy beside the smooth L1; both are near one after the first steps
 
 
-def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
+def masked_mean(values: Tensor, valid: Tensor, count: Tensor | None = None) -> Tensor:
     """Mean of ``values`` where ``valid``; zero, with a gradient, where nothing is."""
-    return torch.where(valid, values, 0).sum() / valid.sum().clamp(min=1)
+    count = valid.sum() if count is None else count
+    return torch.where(valid, values, 0).sum() / count.clamp(min=1)
 
 
-def multi_head_smooth_l1(predictions: list[Tensor], disparity: Tensor, valid: Tensor, weights: list[float]) -> Tensor:
+def multi_head_smooth_l1(
+    predictions: list[Tensor], disparity: Tensor, valid: Tensor, weights: list[float], count: Tensor | None = None
+) -> Tensor:
     """Weighted smooth L1 (beta 1) over the heads (PSMNet, section 3.6, eq. 4 and 5)."""
     disparity = torch.where(valid, disparity, 0)  # what is unknown may be NaN, which no mask afterwards takes back
     losses = [
-        weight * masked_mean(F.smooth_l1_loss(prediction, disparity, reduction="none"), valid)
+        weight * masked_mean(F.smooth_l1_loss(prediction, disparity, reduction="none"), valid, count)
         for prediction, weight in zip(predictions, weights, strict=True)
     ]
     return torch.stack(losses).sum()
@@ -44,17 +48,20 @@ def block_distribution(disparity: Tensor, valid: Tensor, num_levels: int, block:
     return target / known.sum(1, keepdim=True).clamp(min=1)
 
 
-def distribution_loss(similarity: Tensor, target: Tensor) -> Tensor:
+def known_blocks(target: Tensor) -> Tensor:
+    """Where ``block_distribution`` says anything: (B,D,h,w) -> (B,h,w) bool."""
+    return target.sum(1) > 0
+
+
+def distribution_loss(similarity: Tensor, target: Tensor, count: Tensor | None = None) -> Tensor:
     """Cross-entropy between the softmax of a similarity volume and ``block_distribution``."""
     entropy = -(target * similarity.float().log_softmax(1)).sum(1)
-    return masked_mean(entropy, target.sum(1) > 0)
+    return masked_mean(entropy, known_blocks(target), count)
 
 
-def hgstereo_loss(
-    predictions: list[Tensor], costs: list[Tensor], disparity: Tensor, valid: Tensor, weights: list[float]
+def multi_head_distribution(
+    costs: list[Tensor], target: Tensor, weights: list[float], count: Tensor | None = None
 ) -> Tensor:
-    """Smooth L1 after upsampling, and cross-entropy on the distribution before it, for every head."""
-    target = block_distribution(disparity, valid, costs[-1].shape[1])
-    regression = multi_head_smooth_l1(predictions, disparity, valid, weights)
-    distribution = sum(w * distribution_loss(cost, target) for cost, w in zip(costs, weights, strict=True))
-    return regression + DISTRIBUTION_WEIGHT * distribution
+    """Weighted ``distribution_loss`` over the heads, as heavy as it should be beside the smooth L1."""
+    losses = [weight * distribution_loss(cost, target, count) for cost, weight in zip(costs, weights, strict=True)]
+    return DISTRIBUTION_WEIGHT * torch.stack(losses).sum()

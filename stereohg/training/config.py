@@ -1,0 +1,287 @@
+"""What decides a training run: typed, with a default for everything, so that a recipe states what it departs in.
+
+``LoopConfig`` is what any task shares, ``StereoTraining`` adds what stereo networks want. A recipe in YAML and the
+options of ``stereohg train`` have these very names.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from stereohg.data.registry import DataName
+from stereohg.data.stereo import OnError
+from stereohg.data.transforms import (
+    Colour,
+    Compose,
+    HorizontalFlip,
+    Noise,
+    OccludingPatch,
+    RandomCrop,
+    RandomScale,
+    VerticalFlip,
+    VerticalShift,
+)
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """Which optimiser, with what.
+
+    Args:
+        name: adam, adamw, rmsprop or sgd, PyTorch's.
+        learning_rate: its peak.
+        weight_decay: of weights towards zero.
+        clip: largest norm of the gradient over all weights; None does not clip.
+    """
+
+    name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    clip: float | None = None
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """How the learning rate goes, as a factor on its peak.
+
+    Args:
+        name: constant; milestones; cosine (half a wave down to zero); or one_cycle (a line up, a line down to zero).
+        warmup: steps of linear growth in the beginning, in any of them.
+        milestones: epochs after which the rate is multiplied by ``factor``, for "milestones".
+        factor: for "milestones".
+        rise: share of the steps in which one_cycle goes up.
+    """
+
+    name: Literal["constant", "milestones", "cosine", "one_cycle"] = "constant"
+    warmup: int = 0
+    milestones: list[int] = field(default_factory=list)
+    factor: float = 0.1
+    rise: float = 0.01
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """When the state of the run is written, and how many such files are kept.
+
+    Args:
+        every: steps from one to the next; 0 is none but the one at the end, which there is in any case.
+        keep: the newest so many stay.
+    """
+
+    every: int = 500
+    keep: int = 2
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """When the network is tried on other data, and what for; the best weights are kept beside the last.
+
+    Args:
+        every_epochs: epochs from one to the next; 0 is never.
+        every_steps: steps from one to the next; 0 is never.
+        metric: the figure that decides which weights are the best, such as all.per_pixel.epe or noc.per_image.d1.
+        best: whether the lowest or the highest is.
+        patience: so many times in a row without a better figure end the run; 0 is never.
+    """
+
+    every_epochs: int = 1
+    every_steps: int = 0
+    metric: str = "all.per_pixel.epe"
+    best: Literal["lowest", "highest"] = "lowest"
+    patience: int = 0
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What is told of the run.
+
+    Args:
+        every: steps from one line of history.jsonl, and of the trackers, to the next; 0 is the last alone.
+        trackers: of accelerate: tensorboard, wandb, mlflow, ...
+        pictures_every: steps from one set of pictures in TensorBoard to the next; 0 is none.
+        graph: whether the network's graph goes to TensorBoard.
+    """
+
+    every: int = 20
+    trackers: list[str] = field(default_factory=list)
+    pictures_every: int = 500
+    graph: bool = True
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """What the training loop itself wants to know, whatever the task.
+
+    Args:
+        seed: of initial weights, order and transforms.
+        batch_size: samples of one step, over all processes and accumulated parts together.
+        accumulate: parts that a step's batch is taken in, one after the other; the gradient is the whole batch's.
+        drop_last: leave out the last batch of an epoch when it is not full.
+        shuffle: another order in each epoch.
+        epochs: how long; or
+        steps: how long.
+        optimiser: and its settings.
+        schedule: of the learning rate.
+        precision: of the network; regression and loss are in float32 at least.
+        device: auto, cpu, cuda; under torchrun and accelerate each process takes its own.
+        channels_last: convolution weights with their channels innermost: faster, but on the CPU PyTorch's batch norm is
+            then only exact to 1e-5 in training.
+        compile: let torch.compile fuse the network.
+        sync_batch_norm: batch norm over all processes (CUDA only).
+        freeze_batch_norm: running means and variances stay as they are, and are used.
+        ema: decay of an exponential moving average of the weights, such as 0.999, which is validated and saved in
+            their place; None for none.
+        bad_steps: so many steps in a row without a finite gradient end the run.
+        workers: processes that read samples, for each training process.
+        time_limit: minutes after which the run is checkpointed and stops; the same command goes on with it.
+        checkpoints: of the run.
+        validation: of the network; without data to validate on there is none.
+        report: of the run.
+    """
+
+    seed: int = 0
+    batch_size: int = 4
+    accumulate: int = 1
+    drop_last: bool = False
+    shuffle: bool = True
+    epochs: int | None = None
+    steps: int | None = None
+    optimiser: OptimiserConfig = OptimiserConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    precision: Precision = "float32"
+    device: str = "auto"
+    channels_last: bool = False
+    compile: bool = False
+    sync_batch_norm: bool = False
+    freeze_batch_norm: bool = False
+    ema: float | None = None
+    bad_steps: int = 20
+    workers: int = 2
+    time_limit: float | None = None
+    checkpoints: CheckpointConfig = CheckpointConfig()
+    validation: ValidationConfig = ValidationConfig()
+    report: ReportConfig = ReportConfig()
+
+
+# --- stereo ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network.
+
+    Args:
+        name: as ``create_model`` knows it.
+        arguments: of its constructor.
+        weights: to start from: a bundled name or a file, ours or published; "random" is the published initialisation.
+            None, in recipes that fine-tune, has to be filled in.
+        saved_max_disp: levels that validation and the saved weights search; None is as in training.
+        half: save weights in float16, half the size.
+    """
+
+    name: str = "hgstereo_s"
+    arguments: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = "random"
+    saved_max_disp: int | None = None
+    half: bool = False
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """A set of pairs.
+
+    Args:
+        name: of the set.
+        root: its folder; for "folder" also a table or list of pairs.
+        split: of the set.
+        options: the set's other arguments, such as parts of Scene Flow or the ground truth of KITTI.
+        on_error: what an unreadable pair does: raise, or skip (counted and told).
+    """
+
+    name: DataName = "synthetic"
+    root: Path | None = None
+    split: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    on_error: OnError = "raise"
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a sample, in this order; None leaves one out. The published recipes crop, and no more.
+
+    Args:
+        horizontal_flip: mirrors and exchanges the pictures, where the right one has ground truth.
+        vertical_flip: turns the pair upside down.
+        scale: resizes pictures and disparities, never below the crop.
+        crop: takes the same window of both pictures.
+        vertical_shift: moves the right picture up or down a little.
+        colour: changes brightness, contrast, saturation and gamma.
+        noise: adds Gaussian noise.
+        patch: hides a rectangle of the right picture.
+    """
+
+    horizontal_flip: HorizontalFlip | None = None
+    vertical_flip: VerticalFlip | None = None
+    scale: RandomScale | None = None
+    crop: RandomCrop | None = RandomCrop()
+    vertical_shift: VerticalShift | None = None
+    colour: Colour | None = None
+    noise: Noise | None = None
+    patch: OccludingPatch | None = None
+
+    def compose(self) -> Compose:
+        scale = self.scale
+        if scale is not None and self.crop is not None:
+            scale = replace(scale, height=self.crop.height, width=self.crop.width)
+        chosen = (
+            self.horizontal_flip,
+            self.vertical_flip,
+            scale,
+            self.crop,
+            self.vertical_shift,
+            self.colour,
+            self.noise,
+            self.patch,
+        )
+        return Compose(tuple(transform for transform in chosen if transform is not None))
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What is made small.
+
+    Args:
+        name: smooth_l1, the published one; or distribution, which adds the cross-entropy of each head's distribution
+            (hgstereo).
+        heads: weight of each head, coarse to fine.
+        above: only true disparities above this count, pixels; None is no bound.
+        below: only true disparities below this count.
+    """
+
+    name: Literal["smooth_l1", "distribution"] = "smooth_l1"
+    heads: list[float] = field(default_factory=lambda: [1.0])
+    above: float | None = None
+    below: float | None = None
+
+
+@dataclass(frozen=True)
+class StereoTraining(LoopConfig):
+    """A run of a stereo network: all of ``LoopConfig``, and
+
+    Args:
+        model: the network.
+        data: what it learns from.
+        augmentation: of the samples.
+        loss: that it learns by.
+        validation_data: what it is tried on; where it has no root, training's. None for no validation.
+        protocol: of the validation: full, psmnet or gwcnet; see ``stereohg evaluate``.
+    """
+
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    augmentation: Augmentation = Augmentation()
+    loss: LossConfig = LossConfig()
+    validation_data: DataConfig | None = None
+    protocol: Literal["full", "psmnet", "gwcnet"] = "full"

@@ -1,0 +1,81 @@
+"""Networks made ready to be trained, and what moves their weights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from stereohg.training.config import LoopConfig, OptimiserConfig
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+OPTIMISERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}
+
+
+def make_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
+    return OPTIMISERS[config.name](network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+
+
+def make_average(network: nn.Module, decay: float | None) -> AveragedModel | None:
+    """The exponential moving average of weights and buffers; None without a decay.
+
+    Raises:
+        ValueError: the decay is not between 0 and 1.
+    """
+    if decay is None:
+        return None
+    if not 0 < decay < 1:
+        raise ValueError(f"ema is {decay}; the decay lies between 0 and 1, such as 0.999")
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+def training_mode(network: nn.Module, config: LoopConfig) -> None:
+    """``train()``, but for batch norms that are to stay as they are."""
+    network.train()
+    if config.freeze_batch_norm:
+        for module in network.modules():
+            if isinstance(module, NORMS):
+                module.eval()
+
+
+@contextmanager
+def evaluation_mode(network: nn.Module, config: LoopConfig) -> Iterator[nn.Module]:
+    """``eval()`` without gradients, and training mode again."""
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield network
+    finally:
+        training_mode(network, config)
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """Convolution weights with their channels innermost, which CPUs and tensor cores read faster."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+            module.to(memory_format=torch.channels_last_3d)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.to(memory_format=torch.channels_last)
+    return network
+
+
+class Buffers:
+    """A network's buffers as they were: a batch that is not finite spoils running means, too."""
+
+    def __init__(self, network: nn.Module):
+        self.now = list(network.buffers())
+        self.then: list[Tensor] = [buffer.clone() for buffer in self.now]
+
+    def keep(self) -> None:
+        for then, now in zip(self.then, self.now, strict=True):
+            then.copy_(now)
+
+    def restore(self) -> None:
+        for now, then in zip(self.now, self.then, strict=True):
+            now.copy_(then)

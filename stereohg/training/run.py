@@ -1,0 +1,446 @@
+"""All that a training run holds and does beside learning: devices, checkpoints, validation, reports, and its end."""
+
+import logging
+import platform
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from stereohg.data.files import clear_leftovers, replacing
+from stereohg.devices import choose_device
+from stereohg.training.batches import Batches, load
+from stereohg.training.checkpoints import Checkpoints, random_state, set_random_state
+from stereohg.training.config import LoopConfig
+from stereohg.training.optimisation import (
+    Buffers,
+    channels_last,
+    evaluation_mode,
+    make_average,
+    make_optimiser,
+    training_mode,
+)
+from stereohg.training.report import Report
+from stereohg.training.schedule import rate_factor
+from stereohg.training.settings import plain, refuse_another_run
+from stereohg.training.task import Task
+from stereohg.version import __version__
+
+logger = logging.getLogger("stereohg")
+
+MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
+STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+NAMED = 8  # samples that a message lists
+
+
+@dataclass
+class Progress:
+    """Where a run stands; a checkpoint has it.
+
+    Attributes:
+        step: steps done.
+        bad: of them without a finite gradient, and so without effect.
+        bad_in_a_row: the last so many.
+        unread: samples in whose place another one stood.
+        best: of the metric.
+        tries: validations since then.
+    """
+
+    step: int = 0
+    bad: int = 0
+    bad_in_a_row: int = 0
+    unread: int = 0
+    best: float | None = None
+    tries: int = 0
+
+
+class _Forward(nn.Module):
+    """The task's losses as a module's forward, which is what data-parallel training and compilation take hold of."""
+
+    def __init__(self, task: Task, network: nn.Module):
+        super().__init__()
+        self.task, self.network = task, network
+
+    def forward(self, batch: Any, counts: Tensor) -> Tensor:
+        return self.task.losses(self.network, batch, counts)
+
+
+class Run:
+    """See ``train``, whose errors are raised here."""
+
+    def __init__(self, task: Task, config: LoopConfig, folder: Path):
+        self.began = time.monotonic()
+        self.task, self.config, self.folder = task, config, folder
+        self.accelerator = make_accelerator(config, folder)
+        self.device, self.rank = self.accelerator.device, self.accelerator.process_index
+        self.processes = self.accelerator.num_processes
+        self.plan = Batches(
+            len(task.samples),
+            config.batch_size,
+            config.accumulate,
+            self.rank,
+            self.processes,
+            config.drop_last,
+            config.shuffle,
+            config.seed,
+        )
+        self.steps = count_steps(config, self.plan.per_epoch)
+
+        from accelerate.utils import set_seed
+
+        set_seed(config.seed)  # of Python, NumPy and PyTorch
+        network = channels_last(task.network()) if config.channels_last else task.network()
+        if config.sync_batch_norm and self.processes > 1:
+            if self.device.type != "cuda":
+                raise ValueError("sync_batch_norm needs CUDA; on the CPU take freeze_batch_norm, or none of the two")
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        self.network = network.to(self.device)
+        self.average = make_average(self.network, config.ema)
+        forward = _Forward(task, self.network)
+        if config.compile:
+            forward.compile()
+        self.optimiser = make_optimiser(self.network, config.optimiser)
+
+        self.progress = Progress()
+        self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoints.keep)
+        if self.rank == 0:
+            self.checkpoints.prepare(self._size_of_checkpoint())
+            clear_leftovers(folder)
+        self.accelerator.wait_for_everyone()
+        self.sums, self.summed = torch.zeros(len(task.measures), device=self.device), 0
+        self._resume()
+        self.forward, self.optimiser = self.accelerator.prepare(forward, self.optimiser)
+        self.buffers = Buffers(self.network)
+        self.unread = 0  # of this process, since the last step
+        self.stop_asked: str | None = None
+        self.signal: int | None = None
+        self.stops = False
+
+    # --- from the first step to the last ---
+
+    def __enter__(self) -> "Run":
+        if self.rank == 0:
+            with replacing(self.folder / "settings.yaml") as temporary:
+                temporary.write_text(yaml.safe_dump(plain(self.config), sort_keys=False))
+        self.accelerator.init_trackers("stereohg", init_kwargs={"tensorboard": {"purge_step": self.progress.step + 1}})
+        config = self.config
+        start = self.progress.step
+        self.report = Report(self.accelerator, config.report, self.folder, start, self.steps, config.batch_size)
+        self.report.__enter__()
+        self.handlers = {}
+        if threading.current_thread() is threading.main_thread():
+            self.handlers = {number: signal.signal(number, self._on_signal) for number in STOPPING_SIGNALS}
+        if start:
+            self.report.say(f"going on after {start} of {self.steps} steps")
+        elif config.report.graph and "tensorboard" in config.report.trackers:
+            with evaluation_mode(self.network, config):
+                self.report.graph(self.network, self.task.example(self.network))
+        training_mode(self.network, config)
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+        self.report.__exit__(kind, error, trace)
+        if self.processes > 1 and isinstance(error, RuntimeError) and _is_of_connection(error):
+            raise ConnectionError(
+                f"another process of this run has ended, and so does this one, after {self.progress.step} steps; the "
+                "same command goes on from the newest checkpoint"
+            ) from error
+
+    def _on_signal(self, number: int, frame) -> None:
+        if self.signal is not None:
+            raise KeyboardInterrupt  # who asks twice does not want to wait
+        self.signal = number
+        self.stop_asked = f"{signal.Signals(number).name} was received"
+
+    def batches(self) -> Iterator[tuple[int, list]]:
+        """Each step with this process's parts of its batch, on its device."""
+        from accelerate.utils import send_to_device
+
+        start = self.progress.step
+        keys = self.plan.keys(start, self.steps)
+        cuda = self.device.type == "cuda"
+        loader = load(self.task.samples, keys, self.task.collate, self.task.uncounted, self.config.workers, cuda)
+        parts: list = []
+        for batch in loader:
+            self._tell_unread(batch.skipped)
+            parts.append(send_to_device(batch, self.device, non_blocking=True))
+            if len(parts) == self.config.accumulate:
+                yield start, parts
+                start, parts = start + 1, []
+
+    def _tell_unread(self, messages: tuple[str, ...]) -> None:
+        self.unread += len(messages)
+        for message in messages:
+            logger.warning(f"skipped: {message}")
+
+    # --- a step ---
+
+    def begin(self, step: int) -> None:
+        """Sets the step's learning rate, and keeps what a bad step would spoil."""
+        self.buffers.keep()
+        config = self.config
+        self.rate = config.optimiser.learning_rate * rate_factor(config.schedule, step, self.steps, self.plan.per_epoch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate
+
+    def over_all(self, counts: Tensor) -> Tensor:
+        """The counts of all processes together; on the way they agree on unread samples and on whether to stop."""
+        limit = self.config.time_limit
+        if limit is not None and time.monotonic() - self.began > 60 * limit:
+            self.stop_asked = f"the time limit of {limit:g} minutes is over"
+        own = counts.new_tensor([self.unread, self.stop_asked is not None])
+        *_, unread, asks = together = self.accelerator.reduce(torch.cat([counts, own]), "sum")
+        self.progress.unread += int(unread)
+        self.unread, self.stops = 0, bool(asks)
+        return together[:-2]
+
+    def gradients(self, last: bool) -> AbstractContextManager:
+        """Where the gradients of a part are made; the processes exchange them once, after the last."""
+        return nullcontext() if last else self.accelerator.no_sync(self.forward)
+
+    def backward(self, loss: Tensor) -> None:
+        self.accelerator.backward(self.processes * loss)  # of which the gradients are averaged over the processes
+
+    def clip(self) -> Tensor:
+        """The norm of the gradient, before it is clipped."""
+        limit = self.config.optimiser.clip
+        return self.accelerator.clip_grad_norm_(self.network.parameters(), torch.inf if limit is None else limit)
+
+    def update(self) -> None:
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        self.progress.bad_in_a_row = 0
+
+    def skip(self, step: int, parts: list, measures: Tensor) -> None:
+        """Leaves weights and buffers as they were before the step, and names its samples.
+
+        Raises:
+            FloatingPointError: so many in a row as the settings allow.
+        """
+        from accelerate.utils import gather_object
+
+        if self.accelerator.scaler is not None:
+            self.optimiser.step()  # does nothing but lower the scale of float16
+        self.buffers.restore()
+        self.progress.bad += 1
+        self.progress.bad_in_a_row += 1
+        own = [(name, bool(measures[0].isfinite())) for part in parts for name in part.name]
+        names = gather_object(own)
+        guilty = [name for name, finite in names if not finite] or [name for name, _ in names]
+        listed = ", ".join(guilty[:NAMED]) + (", ..." if len(guilty) > NAMED else "")
+        what = "loss" if len(guilty) < len(names) or not measures[0].isfinite() else "gradient"
+        message = f"step {step + 1} had no effect: its {what} is not finite; its samples: {listed}"
+        self.report.say(message)
+        if self.progress.bad_in_a_row >= self.config.bad_steps:
+            raise FloatingPointError(
+                f"{self.progress.bad_in_a_row} steps in a row had no finite gradient; the last: {message}. Lower the "
+                "learning rate, clip the gradient, train in float32, or look at these samples"
+            )
+
+    def after(self, step: int, parts: list, measures: Tensor, norm: Tensor) -> bool:
+        """What is due after so many steps; whether the run is to stop here."""
+        self.optimiser.zero_grad(set_to_none=True)
+        self.progress.step = step
+        if norm.isfinite():
+            self.sums = self.sums + measures
+            self.summed += 1
+        self.report.step(step)
+        if self.report.due(step):
+            self._tell_figures(step, norm)
+        with self.report.paused():
+            if self.report.pictures_due(step):
+                with evaluation_mode(self.network, self.config):
+                    self.report.pictures(step, self.task.pictures(self.network, parts[0]))
+            if self._validation_due(step) and self._validate(step):
+                self.report.say(f"step {step}: no better figure in {self.progress.tries} validations; this is the end")
+                self.steps = step
+            last = self.stops or step == self.steps
+            every = self.config.checkpoints.every
+            if last or every and step % every == 0:
+                self._save(last)
+        return last
+
+    def _tell_figures(self, step: int, norm: Tensor) -> None:
+        sums = self.accelerator.reduce(self.sums, "sum") / max(1, self.summed)
+        figures = dict(zip(self.task.measures, sums.tolist(), strict=True))
+        if not self.summed:
+            figures = {}
+        figures["learning_rate"] = self.rate
+        if norm.isfinite():  # JSON has no NaN
+            figures["gradient"] = norm.item()
+        told = {"bad_steps": self.progress.bad, "unread": self.progress.unread}
+        figures |= {name: count for name, count in told.items() if count}
+        self.report.figures(step, step / self.plan.per_epoch, figures)
+        self.sums.zero_()
+        self.summed = 0
+
+    # --- validation ---
+
+    def _validation_due(self, step: int) -> bool:
+        config = self.config.validation
+        every = [config.every_steps, config.every_epochs * self.plan.per_epoch]
+        return self.task.validates and any(n and (step % n == 0 or step == self.steps) for n in every)
+
+    def _validate(self, step: int) -> bool:
+        """Whether the run has been without a better figure for too long."""
+        from accelerate.utils import gather_object
+
+        config, progress = self.config.validation, self.progress
+        if self.processes > 1:  # running means are each process's own until its next forward
+            for buffer in self._best_network().buffers():
+                torch.distributed.broadcast(buffer, 0)
+        with evaluation_mode(self.network, self.config):
+            found = self.task.validate(self._best_network(), self.rank, self.processes, gather_object)
+        figures = {
+            f"{region}.{mean}.{name}": value
+            for region, means in found.items()
+            for mean, own in means.items()
+            for name, value in own.items()
+        }
+        if config.metric not in figures:
+            raise ValueError(f"validation.metric is {config.metric!r}; known are {', '.join(figures)}")
+        value = figures[config.metric]
+        self.report.validation(step, figures)
+        self.report.say(f"step {step}: {config.metric} {value:.4g}")
+        sign = 1 if config.best == "lowest" else -1
+        progress.tries += 1
+        if progress.best is None or sign * value < sign * progress.best:
+            progress.best, progress.tries = value, 0
+            if self.rank == 0:
+                self._save_weights(self.folder / "best.safetensors", {"validation": found})
+        return bool(config.patience) and progress.tries >= config.patience
+
+    def _best_network(self) -> nn.Module:
+        return self.network if self.average is None else self.average.module
+
+    # --- what stays ---
+
+    def _save_weights(self, path: Path, metrics: dict) -> None:
+        made = {"stereohg": __version__, "torch": torch.__version__, "python": platform.python_version()}
+        about = {"steps": self.progress.step, "settings": plain(self.config), **made}
+        self.task.save(self._best_network(), path, about, metrics)
+
+    def _save(self, last: bool) -> None:
+        from accelerate.utils import gather_object
+
+        states = gather_object([{"random": random_state(), "sums": self.sums.cpu(), "summed": self.summed}])
+        if self.rank:
+            return
+        scaler = self.accelerator.scaler
+        state = {
+            "settings": plain(self.config),
+            "progress": asdict(self.progress),
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "processes": states,
+        }
+        try:
+            self.checkpoints.save(self.progress.step, state)
+        except OSError as error:
+            if last:
+                raise
+            self.report.say(f"the checkpoint of step {self.progress.step} could not be written ({error}); going on")
+
+    def _resume(self) -> None:
+        found = self.checkpoints.newest()
+        if found is None:
+            return
+        state, path = found
+        refuse_another_run(path, state["settings"], plain(self.config))
+        progress = Progress(**state["progress"])
+        if progress.step > self.steps:
+            raise ValueError(f"{path} has {progress.step} steps behind it, of {self.steps}; give at least as many")
+        self.progress = progress
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        if self.accelerator.scaler is not None and state["scaler"]:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        if self.rank < len(state["processes"]):  # there may have been fewer
+            own = state["processes"][self.rank]
+            set_random_state(own["random"])
+            self.sums, self.summed = own["sums"].to(self.device), own["summed"]
+        if 0 < self.config.validation.patience <= progress.tries:
+            self.steps = progress.step  # it had come to its end
+
+    def _size_of_checkpoint(self) -> int:
+        """Bytes: the weights, the optimiser's two moments, the average."""
+        copies = 3 if self.average is None else 4
+        return copies * sum(tensor.nbytes for tensor in self.network.state_dict().values())
+
+    def result(self) -> nn.Module | None:
+        """The network at the end of the run, and its weights in the folder; None where time ran out before.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: what the signal would have done at once that has stopped the run.
+        """
+        network, progress = self._best_network(), self.progress
+        if progress.step < self.steps:
+            self.report.say(
+                f"stopped after {progress.step} of {self.steps} steps: {self.stop_asked or 'another process asked'}; "
+                "the same command goes on"
+            )
+            if self.signal == signal.SIGINT:
+                raise KeyboardInterrupt
+            if self.signal is not None:
+                raise SystemExit(128 + self.signal)
+            return None
+        if self.rank == 0:
+            self._save_weights(self.folder / f"{network.architecture}.safetensors", {})
+        return network.eval()
+
+
+def _is_of_connection(error: RuntimeError) -> bool:
+    return isinstance(error, torch.distributed.DistError) or "gloo" in str(error).lower()
+
+
+def make_accelerator(config: LoopConfig, folder: Path):
+    """Accelerate's view of devices and processes.
+
+    Raises:
+        ModuleNotFoundError: accelerate is not installed.
+        ValueError: a device or precision that is not to be had here.
+    """
+    try:
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("training needs accelerate: pip install 'stereohg[train]'") from error
+    if config.device not in ("auto", "cpu", "cuda", "mps"):
+        raise ValueError(f"device is {config.device!r}; for training it is auto, cpu, cuda or mps")
+    device = choose_device(config.device)
+    AcceleratorState._reset_state()  # another run of this program may have had another precision
+    accelerator = Accelerator(
+        mixed_precision=MIXED_PRECISION[config.precision],
+        cpu=device.type == "cpu",
+        log_with=config.report.trackers or None,
+        project_dir=str(folder),
+    )
+    if config.precision == "float16" and accelerator.device.type == "cpu":
+        raise ValueError("precision is float16, which the CPU does not train in; take bfloat16 or float32")
+    return accelerator
+
+
+def count_steps(config: LoopConfig, per_epoch: int) -> int:
+    """Steps of the whole run.
+
+    Raises:
+        ValueError: neither steps nor epochs are given, or both.
+    """
+    if (config.steps is None) == (config.epochs is None):
+        raise ValueError(f"steps is {config.steps} and epochs {config.epochs}; give the one or the other")
+    return config.steps if config.steps is not None else config.epochs * per_epoch

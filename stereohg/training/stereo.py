@@ -1,0 +1,193 @@
+"""Training of stereo networks: pairs, losses on disparities, validation by the evaluation of ``stereohg evaluate``.
+
+Shapes: B batch, H height, W width; image (B,3,H,W) normalised, disparity (B,H,W) pixels, valid (B,H,W) bool.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from stereohg.data.registry import DATASETS, create_dataset
+from stereohg.data.stereo import StereoBatch, StereoDataset, StereoSample, collate
+from stereohg.data.synthetic import photograph_hashes
+from stereohg.evaluation import FIGURES, FULL, REGIONS, Evaluation, choose_protocol, evaluate_share
+from stereohg.models.checkpoint import check_state
+from stereohg.models.registry import create_model
+from stereohg.models.weights import load_model, save_model
+from stereohg.prediction import Predictor
+from stereohg.training.config import DataConfig, ModelConfig, StereoTraining
+from stereohg.training.losses import (
+    block_distribution,
+    known_blocks,
+    masked_mean,
+    multi_head_distribution,
+    multi_head_smooth_l1,
+)
+from stereohg.visual import colour_disparity, error_map
+
+BAD = 3.0  # pixels
+SEARCHED_OF_EXAMPLE = 64  # levels
+
+
+class StereoTask:
+    """See ``Task``.
+
+    Raises:
+        ValueError, OSError: a set, network or weights cannot be had; the message says why.
+    """
+
+    measures = ("loss", "epe", "bad_3")
+
+    def __init__(self, config: StereoTraining):
+        self.config = config
+        self.samples = open_set(config.data, seed=config.seed, transform=config.augmentation.compose())
+        self.validation: StereoDataset | None = None
+        self.protocol = FULL
+        if config.validation_data is not None:
+            tried = config.validation_data
+            tried = replace(tried, root=tried.root or config.data.root) if DATASETS[tried.name].has_root else tried
+            check_metric(config.validation.metric)
+            self.validation = open_set(tried)
+            self.protocol = choose_protocol(config.protocol, tried.name)
+
+    @property
+    def validates(self) -> bool:
+        return self.validation is not None
+
+    def network(self) -> nn.Module:
+        network = start(self.config.model)
+        self.num_levels = network.num_levels
+        return network
+
+    def collate(self, samples: list[StereoSample]) -> StereoBatch:
+        return collate(samples)
+
+    def uncounted(self, sample: StereoSample) -> StereoSample:
+        return replace(sample, valid=np.zeros_like(sample.valid))
+
+    def counts(self, batch: StereoBatch) -> Tensor:
+        """Pixels, and for the distribution also blocks."""
+        valid = self._counted(batch)
+        counts = [valid.sum()]
+        if self.config.loss.name == "distribution":
+            counts.append(known_blocks(self._target(batch, valid)).sum())
+        return torch.stack(counts)
+
+    def losses(self, network: nn.Module, batch: StereoBatch, counts: Tensor) -> Tensor:
+        config, valid = self.config.loss, self._counted(batch)
+        predictions, costs = network.forward_with_costs(batch.left, batch.right)
+        with torch.autocast(batch.left.device.type, enabled=False):
+            loss = multi_head_smooth_l1(predictions, batch.disparity, valid, config.heads, counts[0])
+            if config.name == "distribution":
+                target = self._target(batch, valid)
+                loss = loss + multi_head_distribution(costs, target, config.heads, counts[1])
+            error = (predictions[-1].detach() - batch.disparity).abs()
+            measures = (masked_mean(values, valid, counts[0]) for values in (error, (error > BAD).to(error.dtype)))
+            return torch.stack([loss, *measures])
+
+    def _counted(self, batch: StereoBatch) -> Tensor:
+        """The valid pixels in the loss's range (B,H,W)."""
+        valid, config = batch.valid, self.config.loss
+        if config.above is not None:
+            valid = valid & (batch.disparity > config.above)
+        if config.below is not None:
+            valid = valid & (batch.disparity < config.below)
+        return valid
+
+    def _target(self, batch: StereoBatch, valid: Tensor) -> Tensor:
+        return block_distribution(batch.disparity, valid, self.num_levels)
+
+    def validate(self, network: nn.Module, rank: int, processes: int, gather: Callable[[list], list]) -> dict:
+        """See ``Evaluation.figures``. An unreadable pair is left out if the set skips those, and an error otherwise."""
+        predictor = Predictor(network, next(network.parameters()).device, self.config.precision)
+        share = range(rank, len(self.validation), processes)
+        with self._searching(network):
+            own = evaluate_share(predictor, self.validation, self.protocol, share, workers=self.config.workers)
+        together = Evaluation(self.protocol, gather(own.pairs), gather(own.skipped)).check()
+        unread = [pair for pair in together.skipped if pair.failed]
+        if unread and self.validation.on_error == "raise":
+            raise ValueError(f"validation cannot read {unread[0].name}: {unread[0].reason}")
+        return together.figures()
+
+    def pictures(self, network: nn.Module, batch: StereoBatch) -> dict[str, np.ndarray]:
+        """The first pair: the left picture, the prediction, and where there is ground truth its error."""
+        disparity = network(batch.left[:1], batch.right[:1])[-1][0].float().cpu().numpy()
+        colours = batch.left[0].cpu() * torch.tensor(IMAGENET_STD)[:, None, None]
+        colours = (colours + torch.tensor(IMAGENET_MEAN)[:, None, None]).clamp(0, 1)
+        pictures = {
+            "left": (255 * colours).round().byte().permute(1, 2, 0).numpy(),
+            "prediction": colour_disparity(disparity),
+        }
+        truth, valid = batch.disparity[0].cpu().numpy(), batch.valid[0].cpu().numpy()
+        if valid.any():
+            pictures["error"] = error_map(disparity, truth, valid)
+        return pictures
+
+    def example(self, network: nn.Module) -> tuple[Tensor, Tensor]:
+        parameter = next(network.parameters())
+        image = torch.zeros(1, 3, SEARCHED_OF_EXAMPLE, 2 * SEARCHED_OF_EXAMPLE, device=parameter.device)
+        return image, image.clone()
+
+    def save(self, network: nn.Module, path: Path, training: dict, metrics: dict) -> None:
+        if self.config.data.name == "synthetic":
+            training = {**training, "photographs": photograph_hashes()}
+        with self._searching(network):
+            save_model(network, path, {"training": training, "metrics": metrics}, half=self.config.model.half)
+
+    @contextmanager
+    def _searching(self, network: nn.Module) -> Iterator[None]:
+        """The network with the levels that it is to have after training."""
+        trained, network.max_disp = network.max_disp, self.config.model.saved_max_disp or network.max_disp
+        try:
+            yield
+        finally:
+            network.max_disp = trained
+
+
+def check_metric(metric: str) -> None:
+    """Raises ValueError where no evaluation could give such a figure."""
+    region, mean, name = (metric.split(".", 2) + ["", ""])[:3]
+    if region not in REGIONS or mean not in ("per_pixel", "per_image") or name not in FIGURES:
+        raise ValueError(
+            f"validation.metric is {metric!r}; it is made of a region ({', '.join(REGIONS)}), per_pixel or per_image, "
+            f"and a figure ({', '.join(FIGURES)}), such as all.per_pixel.epe"
+        )
+
+
+def open_set(config: DataConfig, **options) -> StereoDataset:
+    """The set of a recipe.
+
+    Raises:
+        ValueError, OSError: see ``create_dataset``.
+    """
+    return create_dataset(
+        config.name, config.root, config.split, on_error=config.on_error, **{**options, **config.options}
+    )
+
+
+def start(config: ModelConfig) -> nn.Module:
+    """The network with the weights that training begins with.
+
+    Raises:
+        ValueError: there are no weights where some are asked for, or they are another network's.
+        FileNotFoundError: there is no such file.
+    """
+    if config.weights is None:
+        raise ValueError(
+            "this recipe goes on from weights: give --model.weights FILE (or random, to start from nothing)"
+        )
+    if config.weights == "random":
+        return create_model(config.name, **config.arguments)
+    loaded = load_model(config.weights)
+    if loaded.architecture != config.name:
+        raise ValueError(f"{config.weights} holds {loaded.architecture}, and the recipe trains {config.name}")
+    network = create_model(config.name, **{**loaded.arguments, **config.arguments})
+    check_state(config.weights, loaded.state_dict(), network.state_dict(), config.name)
+    network.load_state_dict(loaded.state_dict())
+    return network

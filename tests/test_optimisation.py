@@ -1,0 +1,100 @@
+"""What moves weights, by hand on one number."""
+
+import pytest
+import torch
+from torch import nn
+
+from stereohg.training.config import LoopConfig, OptimiserConfig
+from stereohg.training.optimisation import (
+    OPTIMISERS,
+    Buffers,
+    channels_last,
+    evaluation_mode,
+    make_average,
+    make_optimiser,
+    training_mode,
+)
+
+
+class Number(nn.Module):
+    def __init__(self, value: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([value]))
+        self.register_buffer("mean", torch.tensor([10 * value]))
+
+
+def test_the_average_by_hand():
+    """0.9 of the average and 0.1 of the weight, from the first weight on; buffers, too."""
+    network = Number(1.0)
+    average = make_average(network, 0.9)
+    average.update_parameters(network)
+    for value, expected in ((2.0, 1.1), (3.0, 0.9 * 1.1 + 0.3)):
+        network.weight.data.fill_(value)
+        network.mean.fill_(10 * value)
+        average.update_parameters(network)
+        assert average.module.weight.item() == pytest.approx(expected)
+        assert average.module.mean.item() == pytest.approx(10 * expected)
+    assert network.weight.item() == 3
+
+
+def test_no_average_unless_asked_for():
+    assert make_average(Number(1.0), None) is None
+    for decay in (0.0, 1.0, -0.5):
+        with pytest.raises(ValueError, match=f"ema is {decay}; the decay lies between 0 and 1"):
+            make_average(Number(1.0), decay)
+
+
+@pytest.mark.parametrize(
+    "name, after",
+    [
+        ("sgd", 2 - 0.1 * (3 + 0.5 * 2)),
+        ("adam", 2 - 0.1),  # the first step is of the rate's length
+        ("adamw", 2 * (1 - 0.1 * 0.5) - 0.1),
+        ("rmsprop", 2 - 0.1 / 0.01**0.5),  # of the square, a hundredth is remembered
+    ],
+)
+def test_the_first_step_of_each_optimiser_by_hand(name, after):
+    """Weight 2, gradient 3, rate 0.1, decay 0.5."""
+    network = Number(2.0)
+    optimiser = make_optimiser(network, OptimiserConfig(name, 0.1, weight_decay=0.5))
+    network.weight.grad = torch.tensor([3.0])
+    optimiser.step()
+    assert network.weight.item() == pytest.approx(after, rel=1e-5)
+
+
+def test_every_optimiser_has_the_published_defaults():
+    assert set(OPTIMISERS) == {"adam", "adamw", "rmsprop", "sgd"}
+    (group,) = make_optimiser(Number(1.0), OptimiserConfig()).param_groups
+    assert (group["lr"], group["betas"], group["weight_decay"]) == (1e-3, (0.9, 0.999), 0)
+
+
+def blocks() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.Conv3d(4, 4, 3), nn.BatchNorm3d(4), nn.Dropout())
+
+
+def test_frozen_batch_norms_stay_in_evaluation():
+    network = blocks()
+    with evaluation_mode(network, LoopConfig(freeze_batch_norm=True)):
+        assert not any(module.training for module in network) and not torch.is_grad_enabled()
+    assert [module.training for module in network] == [True, False, True, False, True]
+    training_mode(network, LoopConfig())
+    assert all(module.training for module in network)
+
+
+def test_channels_last_changes_no_number():
+    network = blocks()
+    before = [parameter.clone() for parameter in network.parameters()]
+    after = list(channels_last(network).parameters())
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    assert network[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert network[2].weight.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_buffers_come_back():
+    network = Number(1.0)
+    buffers = Buffers(network)
+    for value in (2.0, 3.0):
+        buffers.keep()
+        kept, network.mean[:] = network.mean.item(), value
+    buffers.restore()
+    assert kept == network.mean.item() == 2

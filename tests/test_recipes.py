@@ -1,0 +1,113 @@
+"""The recipes in the package, against what the papers' authors' code does."""
+
+import pytest
+
+from stereohg.cli import _with_recipe_file, build_parser
+from stereohg.data.transforms import RandomCrop
+from stereohg.evaluation import choose_protocol
+from stereohg.models.registry import MODELS
+from stereohg.recipes import find_recipe, list_recipes
+from stereohg.training.config import Augmentation, OptimiserConfig, ScheduleConfig, StereoTraining
+
+PSMNET = ("psmnet_sceneflow", "psmnet_kitti2012", "psmnet_kitti2015")
+GWCNET = tuple(f"gwcnet_{kind}_{data}" for kind in ("g", "gc") for data in ("sceneflow", "kitti2012", "kitti2015"))
+PUBLISHED = (*PSMNET, *GWCNET)
+ADAM = OptimiserConfig("adam", 1e-3, weight_decay=0, clip=None)  # 0.9 and 0.999 are PyTorch's
+
+
+def recipe(name: str, *options: str) -> StereoTraining:
+    """The settings as the command gets them."""
+    parser = build_parser()
+    parsed = parser.instantiate(parser.parse_args(_with_recipe_file(["train", name, "-o", "run", *options])))
+    settings = parsed.train.as_dict()
+    return StereoTraining(**{key: value for key, value in settings.items() if key not in ("recipe", "output")})
+
+
+def test_these_are_all():
+    assert set(list_recipes()) == {*PUBLISHED, "hgstereo_synthetic"}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_common_to_the_published_recipes(name):
+    own = recipe(name)
+    network, _, data = name.rpartition("_")
+    assert (own.model.name, own.model.arguments) == (network, {"max_disp": 192}) and network in MODELS
+    assert own.augmentation == Augmentation(crop=RandomCrop(256, 512))
+    assert own.optimiser == ADAM and own.shuffle and own.accumulate == 1 and own.precision == "float32"
+    assert own.loss.name == "smooth_l1" and own.ema is None and not own.freeze_batch_norm
+    assert own.data.name.startswith(data) and own.validation_data.name == own.data.name
+    assert choose_protocol(own.protocol, own.data.name).name == network.split("_")[0]
+
+
+@pytest.mark.parametrize("name", PSMNET)
+def test_psmnet_keeps_the_last_batch(name):
+    own = recipe(name)
+    assert (own.batch_size, own.drop_last) == (12, False)
+    assert own.loss.heads == [0.5, 0.7, 1.0]
+
+
+@pytest.mark.parametrize("name", GWCNET)
+def test_gwcnet_drops_the_last_batch(name):
+    own = recipe(name)
+    assert (own.batch_size, own.drop_last) == (16, True)
+    assert own.loss.heads == [0.5, 0.5, 0.7, 1.0]
+    assert (own.loss.above, own.loss.below) == (0, 192)
+
+
+def test_psmnet_on_scene_flow():
+    own = recipe("psmnet_sceneflow")
+    assert (own.data.name, own.data.split, own.validation_data.split) == ("sceneflow_clean", "train", "test")
+    assert (own.epochs, own.steps, own.schedule) == (10, None, ScheduleConfig("constant"))
+    assert (own.loss.above, own.loss.below) == (None, 192)
+    assert own.model.weights == "random" and own.validation.metric == "all.per_image.epe"
+
+
+@pytest.mark.parametrize("kind", ["g", "gc"])
+def test_gwcnet_on_scene_flow(kind):
+    own = recipe(f"gwcnet_{kind}_sceneflow")
+    assert (own.data.name, own.data.split, own.validation_data.split) == ("sceneflow", "train", "test")
+    assert (own.epochs, own.steps) == (16, None)
+    assert own.schedule == ScheduleConfig("milestones", milestones=[10, 12, 14], factor=0.5)
+    assert own.model.weights == "random" and own.validation.metric == "all.per_image.epe"
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if "kitti" in name])
+def test_kitti_goes_on_from_weights_of_scene_flow(name):
+    own, paper = recipe(name), name.split("_")[0]
+    assert own.model.weights is None
+    assert (own.data.split, own.validation_data.split) == (f"{paper}_train", f"{paper}_val")
+    assert (own.epochs, own.steps) == (300, None)
+    assert own.schedule == ScheduleConfig("milestones", milestones=[200], factor=0.1)
+    assert own.validation.metric == "all.per_image.d1" and own.validation.best == "lowest"
+    if paper == "psmnet":
+        assert (own.loss.above, own.loss.below) == (0, None)
+
+
+def test_hgstereo_as_the_bundled_weights_were_made():
+    own = recipe("hgstereo_synthetic")
+    assert (own.model.arguments, own.model.saved_max_disp, own.model.half) == ({"max_disp": 128}, 192, True)
+    assert own.data.options == {"length": 10000, "height": 192, "width": 448, "max_disp": 127}
+    assert (own.batch_size, own.steps, own.shuffle, own.augmentation.crop) == (4, 2500, False, None)
+    assert own.optimiser == OptimiserConfig("adamw", 2e-3, 1e-4, clip=1.0)
+    assert own.schedule == ScheduleConfig("cosine", warmup=100)
+    assert (own.loss.name, own.loss.heads, own.loss.below) == ("distribution", [0.5, 1.0], 128)
+    assert own.validation_data.name == "motorcycle"
+
+
+def test_options_override_a_recipe():
+    own = recipe("psmnet_kitti2015", "--batch_size", "4", "--augmentation.crop.height", "128", "--data.root", "kitti")
+    assert own.batch_size == 4 and own.augmentation.crop == RandomCrop(128, 512) and str(own.data.root) == "kitti"
+    assert own.loss.heads == [0.5, 0.7, 1.0]
+
+
+def test_a_recipe_of_ones_own_is_a_file(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("epochs: 3\noptimiser:\n  learning_rate: 0.5\n")
+    assert recipe(str(own)) == StereoTraining(epochs=3, optimiser=OptimiserConfig(learning_rate=0.5))
+
+
+def test_recipes_that_there_are_not(tmp_path):
+    with pytest.raises(FileNotFoundError, match="psmnet_mars is neither a recipe nor a file; recipes are gwcnet_g_kit"):
+        find_recipe("psmnet_mars")
+    with pytest.raises(FileNotFoundError, match="neither a recipe nor a file"):
+        find_recipe(str(tmp_path))  # a folder

@@ -1,0 +1,169 @@
+"""Stereo as a task: which weights it begins with, what counts, and what it shows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from stereohg.data.motorcycle import Motorcycle
+from stereohg.models.checkpoint import CheckpointError
+from stereohg.models.registry import create_model
+from stereohg.models.weights import load_model, save_model
+from stereohg.training.config import DataConfig, LossConfig, ModelConfig
+from stereohg.training.stereo import StereoTask, start
+from tests import runs, trees
+
+SMALL = ModelConfig(arguments={"max_disp": 32})
+
+
+def task(**changes) -> StereoTask:
+    return StereoTask(replace(runs.TINY, **changes))
+
+
+# --- weights to begin with ------------------------------------------------------------------------------------------
+
+
+def test_random_weights_are_those_of_the_seed():
+    torch.manual_seed(3)
+    network = start(SMALL)
+    torch.manual_seed(3)
+    runs.assert_same(network, create_model("hgstereo_s", max_disp=32))
+    assert (network.architecture, network.max_disp) == ("hgstereo_s", 32)
+
+
+def test_weights_go_on_from_a_file_or_a_bundled_name(tmp_path):
+    save_model(create_model("hgstereo_s", max_disp=64), tmp_path / "own.safetensors")
+    for weights in (str(tmp_path / "own.safetensors"), "hgstereo_s"):
+        network = start(replace(SMALL, weights=weights))
+        runs.assert_same(network, load_model(weights))
+        assert network.training and network.max_disp == 32
+    assert start(ModelConfig(weights=str(tmp_path / "own.safetensors"))).max_disp == 64  # the file's own
+
+
+def test_a_recipe_that_goes_on_from_weights_wants_them():
+    with pytest.raises(ValueError, match="goes on from weights: give --model.weights FILE"):
+        start(replace(SMALL, weights=None))
+    with pytest.raises(FileNotFoundError, match="nowhere.pth is neither bundled weights nor a file"):
+        start(replace(SMALL, weights="nowhere.pth"))
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "gwcnet.safetensors"
+    save_model(create_model("gwcnet_g", max_disp=32), path)
+    with pytest.raises(ValueError, match="gwcnet.safetensors holds gwcnet_g, and the recipe trains hgstereo_s"):
+        start(replace(SMALL, weights=str(path)))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="truncated or corrupt"):
+        start(replace(SMALL, weights=str(path)))
+
+
+# --- what counts ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wall(tmp_path):
+    """The tests' wall, row y at 4 + y/8 pixels, without a transform."""
+    config = runs.on_folder(runs.pairs(tmp_path, [48]))
+    return replace(config, augmentation=replace(config.augmentation, crop=None))
+
+
+def ready(config) -> tuple[StereoTask, object]:
+    """The task, which knows the network, and a batch of its first pair."""
+    own = StereoTask(config)
+    own.network()
+    return own, own.collate([own.samples[0]])
+
+
+@pytest.mark.parametrize(
+    "above, below, rows",
+    [(None, None, 48), (4, None, 47), (None, 9.875, 47), (5, 8, 23)],  # 4 to 9.875; the bounds do not count
+)
+def test_pixels_in_range_are_counted(wall, above, below, rows):
+    own, batch = ready(replace(wall, loss=LossConfig(above=above, below=below)))
+    assert own.counts(batch).tolist() == [rows * trees.WIDTH]
+
+
+def test_the_distribution_counts_blocks(wall):
+    own, batch = ready(replace(wall, loss=LossConfig("distribution", below=6)))  # rows 0 to 15, four blocks high
+    assert own.counts(batch).tolist() == [16 * 96, 4 * 24]
+
+
+def test_a_sample_that_does_not_count_has_no_pixel(wall):
+    own, _ = ready(wall)
+    batch = own.collate([own.uncounted(own.samples[0])])
+    assert own.counts(batch).tolist() == [0, 0]
+
+
+class Guess(torch.nn.Module):
+    """Answers 6 everywhere, with the last head at 8."""
+
+    def forward_with_costs(self, left, right):
+        answer = left.new_full((len(left), *left.shape[-2:]), 6.0)
+        return [answer, answer + 2], [None, None]
+
+
+def test_measures_by_hand(wall):
+    """Row y is (y - 16) / 8 off in the first head and (y - 32) / 8 in the last; rows 0 to 7 are by more than 3."""
+    own, batch = ready(replace(wall, loss=LossConfig(heads=[0.5, 1.0])))
+    loss, epe, bad = own.losses(Guess(), batch, own.counts(batch)).tolist()
+
+    def smooth(off):
+        return off**2 / 2 if off < 1 else off - 0.5
+
+    first, last = ([abs(row - zero) / 8 for row in range(48)] for zero in (16, 32))
+    assert loss == pytest.approx(sum(0.5 * smooth(a) + smooth(b) for a, b in zip(first, last, strict=True)) / 48)
+    assert epe == pytest.approx(sum(last) / 48) and bad == pytest.approx(8 / 48)
+
+
+# --- validation and pictures ----------------------------------------------------------------------------------------
+
+
+def test_validation_takes_the_root_of_training_where_it_has_none(tmp_path):
+    root, other = trees.kitti(tmp_path / "own", 2015, (0, 1)), trees.kitti(tmp_path / "other", 2015, (0,))
+    data = DataConfig("kitti2015", root, "training")
+    assert len(task(data=data, validation_data=DataConfig("kitti2015")).validation) == 2
+    assert len(task(data=data, validation_data=DataConfig("kitti2015", other)).validation) == 1
+    assert isinstance(task(data=data, validation_data=DataConfig("motorcycle")).validation, Motorcycle)
+    assert task(data=data, validation_data=DataConfig("kitti2015"), protocol="gwcnet").protocol.padded == (384, 1248)
+    assert not task(data=data).validates
+
+
+def test_the_protocol_has_to_know_the_set():
+    with pytest.raises(ValueError, match="'psmnet' has rules for Scene Flow and KITTI, and none for motorcycle"):
+        task(validation_data=DataConfig("motorcycle"), protocol="psmnet")
+
+
+def test_validation_names_a_pair_that_it_cannot_read_or_leaves_it_out(tmp_path):
+    root = runs.pairs(tmp_path, [48, 48])
+    (root / "left" / "1.png").write_bytes(b"no picture")
+    network = create_model("hgstereo_s", max_disp=32)
+    tried = DataConfig("folder", root)
+    with pytest.raises(ValueError, match="validation cannot read 1: .*left/1.png is not a whole picture"):
+        task(validation_data=tried).validate(network, 0, 1, list)
+    figures = task(validation_data=replace(tried, on_error="skip")).validate(network, 0, 1, list)
+    assert figures["all"]["per_pixel"]["epe"] > 0
+
+
+def test_validation_searches_what_will_be_saved(tmp_path, monkeypatch):
+    network, seen = create_model("hgstereo_s", max_disp=32), []
+    own = task(
+        validation_data=DataConfig("folder", runs.pairs(tmp_path, [48])), model=replace(SMALL, saved_max_disp=48)
+    )
+    forward = network.forward_with_costs
+    network.forward_with_costs = lambda *images: seen.append(network.max_disp) or forward(*images)
+    own.validate(network, 0, 1, list)
+    assert seen == [48] and network.max_disp == 32
+
+
+def test_pictures_are_of_the_first_pair(wall):
+    own, batch = ready(wall)
+
+    def network(left, right):
+        return [batch.disparity + 5]
+
+    pictures = own.pictures(network, batch)
+    np.testing.assert_array_equal(pictures["left"], own.samples[0].left)
+    assert pictures["prediction"].shape == pictures["error"].shape == (48, 96, 3)
+    unknown = own.collate([own.uncounted(own.samples[0])])
+    assert set(own.pictures(network, unknown)) == {"left", "prediction"}

@@ -1,0 +1,147 @@
+"""``stereohg train`` and what follows it, as a user types it, on a small tree of KITTI 2015."""
+
+import json
+import zipfile
+
+import pytest
+import yaml
+
+from stereohg.cli import main
+from stereohg.models.weights import read_card
+from stereohg.recipes import list_recipes
+from tests import runs, trees
+
+RECIPE = """
+model:
+  name: gwcnet_g
+  arguments:
+    max_disp: 16
+data:
+  name: kitti2015
+  split: gwcnet_train
+augmentation:
+  crop:
+    height: 48
+    width: 96
+loss:
+  heads: [0.5, 0.5, 0.7, 1.0]
+  above: 0
+  below: 16
+validation_data:
+  name: kitti2015
+  split: gwcnet_val
+validation:
+  metric: noc.per_image.d1
+batch_size: 2
+drop_last: true
+epochs: 2
+schedule:
+  name: milestones
+  milestones: [1]
+workers: 0
+report:
+  every: 1
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(RECIPE)
+    return str(path)
+
+
+def status(*arguments) -> int:
+    """What the shell sees."""
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        return stop.code
+
+
+@pytest.mark.filterwarnings("ignore::stereohg.prediction.PairWarning")  # three steps make no good network
+def test_train_resume_evaluate_submit(recipe, tmp_path, capsys):
+    root, out = trees.kitti(tmp_path / "kitti", 2015), tmp_path / "run"
+    train = ["train", recipe, "-o", out, "--data.root", root]
+
+    assert status(*train, "--time_limit", 0) == 0
+    assert "stopped after 1 of 2 steps: the time limit of 0 minutes is over" in capsys.readouterr().err
+    assert not (out / "gwcnet_g.safetensors").exists()
+
+    assert status(*train) == 0
+    assert "going on after 1 of 2 steps" in capsys.readouterr().err
+    assert status(*train, "--epochs", 3) == 0
+    steps = [(row["step"], row.get("learning_rate")) for row in runs.history(out)]
+    assert steps == [(step, rate) for step, own in ((1, 1e-3), (2, 1e-4), (3, 1e-4)) for rate in (own, None)]
+    card = read_card(out / "gwcnet_g.safetensors")
+    assert card["training"]["settings"]["data"]["split"] == "gwcnet_train" and card["training"]["steps"] == 3
+
+    weights = out / "best.safetensors"
+    table = tmp_path / "table"
+    options = ["--data", "kitti2015", "--root", root, "--model", weights, "--split", "gwcnet_val", "--output", table]
+    assert status("evaluate", *options) == 0
+    (own,) = json.loads((table / "metrics.json").read_text())["sets"]
+    best = runs.checkpoint(out)["progress"]["best"]
+    assert own["regions"]["noc"]["images"] == 3 and own["regions"]["noc"]["per_image"]["d1"] == pytest.approx(best)
+
+    archive = tmp_path / "answers.zip"
+    assert status("submit", "kitti2015", root, "-o", archive, "--model", weights, "--incomplete") == 0
+    with zipfile.ZipFile(archive) as opened:
+        assert opened.namelist() == ["disp_0/000003_10.png"]
+
+
+def test_what_is_misspelt_is_an_error(recipe, tmp_path, capsys):
+    run = ["-o", tmp_path / "run"]
+    assert status("train", recipe, *run, "--optimiser.rate", 1) == 2
+    assert "--optimiser.rate" in capsys.readouterr().err
+    assert status("train", recipe, *run, "--precision", "float8") == 2
+    assert "float8" in capsys.readouterr().err
+    (tmp_path / "bad.yaml").write_text("epochs: 2\noptimizer:\n  name: adam\n")
+    assert status("train", tmp_path / "bad.yaml", *run) == 2
+    assert "optimizer" in capsys.readouterr().err
+    (tmp_path / "deep.yaml").write_text("epochs: 2\nschedule:\n  milestone: [1]\n")
+    assert status("train", tmp_path / "deep.yaml", *run) == 2
+    assert "milestone" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_recipe_it_tells_what_there_is(tmp_path, capsys):
+    for arguments in ([], ["-o", tmp_path], ["--steps", 3], ["psmnet_mars", "-o", tmp_path]):
+        assert status("train", *arguments) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("stereohg: ") and told.count("\n") == 1
+        assert all(name in told for name in list_recipes())
+
+
+def test_without_a_folder_for_the_run_it_asks_for_one(recipe, capsys):
+    assert status("train", recipe) == 2
+    assert "output" in capsys.readouterr().err
+
+
+def test_errors_of_the_settings_are_one_line(recipe, tmp_path, capsys):
+    assert status("train", recipe, "-o", tmp_path / "run") == 1
+    told = capsys.readouterr().err
+    assert (
+        told.startswith("stereohg train: kitti2015 lies in a folder, and no root was given") and told.count("\n") == 1
+    )
+    root = trees.kitti(tmp_path / "kitti", 2015)
+    assert status("train", recipe, "-o", tmp_path / "run", "--data.root", root, "--steps", 3) == 1
+    assert "steps is 3 and epochs 2; give the one or the other" in capsys.readouterr().err
+
+
+def test_the_printed_settings_are_a_recipe(recipe, tmp_path, capsys):
+    assert status("train", recipe, "--epochs", 7, "--print_config") == 0
+    printed = capsys.readouterr().out
+    settings = yaml.safe_load(printed)
+    assert settings["epochs"] == 7 and settings["optimiser"]["name"] == "adam"
+    (tmp_path / "printed.yaml").write_text(printed)
+    assert status("train", tmp_path / "printed.yaml", "--print_config") == 0
+    assert yaml.safe_load(capsys.readouterr().out) == settings
+
+
+def test_the_settings_of_a_run_are_a_recipe(tmp_path, capsys):
+    runs.begin(runs.VALIDATED, tmp_path).__enter__().__exit__(None, None, None)
+    assert status("train", tmp_path / "settings.yaml", "--print_config") == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    printed.pop("output")
+    assert printed == yaml.safe_load((tmp_path / "settings.yaml").read_text())
