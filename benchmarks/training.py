@@ -1,0 +1,84 @@
+"""What training costs: a step of hgstereo_s as its recipe has it, and of the published networks at 256x512; and the
+samples a second of the whole loop, with rendering, checkpoints and reports, for hgstereo_s.
+
+    python benchmarks/training.py
+"""
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import torch
+from environment import environment
+
+from stereohg.data.stereo import StereoBatch
+from stereohg.measure import measured
+from stereohg.recipes import load_recipe
+from stereohg.training.config import DataConfig, ReportConfig, StereoTraining
+from stereohg.training.loop import train
+from stereohg.training.optimisation import channels_last, make_optimiser
+from stereohg.training.report import HISTORY
+from stereohg.training.stereo import StereoTask
+
+REPEATS, WARM_UPS = 5, 1
+LOOP_STEPS = 40
+RESULT = Path(__file__).parent / "results" / "training.json"
+
+
+def main() -> None:
+    results = {
+        "step of hgstereo_s, 192x448, 128 levels, batch 4": step(load_recipe("hgstereo_synthetic"), 4, (192, 448)),
+        "step of psmnet, 256x512, 192 levels, batch 1": step(load_recipe("psmnet_sceneflow"), 1, (256, 512)),
+        "step of gwcnet_gc, 256x512, 192 levels, batch 1": step(load_recipe("gwcnet_gc_sceneflow"), 1, (256, 512)),
+        "loop of hgstereo_s by its recipe": loop(load_recipe("hgstereo_synthetic")),
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
+    print(RESULT.read_text())
+
+
+def step(config: StereoTraining, batch_size: int, size: tuple[int, int]) -> dict[str, float]:
+    """Forward, losses, backward and update, of one batch that is there already."""
+    task = StereoTask(replace(config, data=DataConfig("synthetic"), validation_data=None))
+    torch.manual_seed(0)
+    network = channels_last(task.network()).train()
+    optimiser = make_optimiser(network, config.optimiser)
+    left, right = torch.randn(2, batch_size, 3, *size)
+    disparity = 100 * torch.rand(batch_size, *size)
+    batch = StereoBatch(left, right, disparity, torch.ones_like(disparity, dtype=torch.bool), [])
+
+    def once() -> None:
+        task.losses(network, batch, task.counts(batch))[0].backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    costs = []
+    for repeat in range(WARM_UPS + REPEATS):
+        with measured() as cost:
+            once()
+        if repeat >= WARM_UPS:
+            costs.append(cost)
+    seconds = [cost.seconds for cost in costs]
+    return {
+        "seconds_median": round(median(seconds), 3),
+        "seconds_least": round(min(seconds), 3),
+        "seconds_most": round(max(seconds), 3),
+        "samples_per_second": round(batch_size / median(seconds), 3),
+        "peak_megabytes": round(max(cost.peak_bytes or 0 for cost in costs) / 2**20),
+    }
+
+
+def loop(config: StereoTraining) -> dict[str, float]:
+    """Samples a second of all steps but the first, as history.jsonl has them."""
+    config = replace(config, steps=LOOP_STEPS, validation_data=None, workers=1, report=ReportConfig(every=1))
+    with tempfile.TemporaryDirectory() as folder:
+        train(StereoTask(config), config, folder)
+        lines = (Path(folder) / HISTORY).read_text().splitlines()[1:]
+    speeds = [json.loads(line)["samples_per_second"] for line in lines]
+    return {"samples_per_second_median": median(speeds), "least": min(speeds), "most": max(speeds), "workers": 1}
+
+
+if __name__ == "__main__":
+    main()
