@@ -1,7 +1,11 @@
-"""What a measurement was made with; stands beside every result."""
+"""What a measurement was made with, which stands beside every result; and a process of its own to make it in."""
 
+import multiprocessing
 import platform
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import PIL
@@ -21,3 +25,9 @@ def environment() -> dict[str, str | int]:
         "cpu": names[0] if names else platform.processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def alone(function: Callable, *arguments: Any) -> Any:
+    """What the function returns in a new process, whose memory nothing else has touched."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(function, *arguments).result()

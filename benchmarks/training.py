@@ -11,12 +11,12 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from environment import environment
+from environment import alone, environment
 
 from stereohg.data.stereo import StereoBatch
 from stereohg.measure import measured
 from stereohg.recipes import load_recipe
-from stereohg.training.config import DataConfig, ReportConfig, StereoTraining
+from stereohg.training.config import DataConfig, ReportConfig
 from stereohg.training.loop import train
 from stereohg.training.optimisation import channels_last, make_optimiser
 from stereohg.training.report import HISTORY
@@ -29,21 +29,24 @@ RESULT = Path(__file__).parent / "results" / "training.json"
 
 def main() -> None:
     results = {
-        "step of hgstereo_s, 192x448, 128 levels, batch 4": step(load_recipe("hgstereo_synthetic"), 4, (192, 448)),
-        "step of psmnet, 256x512, 192 levels, batch 1": step(load_recipe("psmnet_sceneflow"), 1, (256, 512)),
-        "step of gwcnet_gc, 256x512, 192 levels, batch 1": step(load_recipe("gwcnet_gc_sceneflow"), 1, (256, 512)),
-        "loop of hgstereo_s by its recipe": loop(load_recipe("hgstereo_synthetic")),
+        "step of hgstereo_s, 192x448, 128 levels, batch 4": alone(step, "hgstereo_synthetic", 4, (192, 448)),
+        "step of psmnet, 256x512, 192 levels, batch 1": alone(step, "psmnet_sceneflow", 1, (256, 512)),
+        "step of gwcnet_gc, 256x512, 192 levels, batch 1": alone(step, "gwcnet_gc_sceneflow", 1, (256, 512)),
+        "loop of hgstereo_s by its recipe": alone(loop, "hgstereo_synthetic"),
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
     print(RESULT.read_text())
 
 
-def step(config: StereoTraining, batch_size: int, size: tuple[int, int]) -> dict[str, float]:
+def step(recipe: str, batch_size: int, size: tuple[int, int]) -> dict[str, float]:
     """Forward, losses, backward and update, of one batch that is there already."""
+    config = load_recipe(recipe)
     task = StereoTask(replace(config, data=DataConfig("synthetic"), validation_data=None))
     torch.manual_seed(0)
-    network = channels_last(task.network()).train()
+    network = task.network().train()
+    if config.channels_last:
+        channels_last(network)
     optimiser = make_optimiser(network, config.optimiser)
     left, right = torch.randn(2, batch_size, 3, *size)
     disparity = 100 * torch.rand(batch_size, *size)
@@ -55,23 +58,24 @@ def step(config: StereoTraining, batch_size: int, size: tuple[int, int]) -> dict
         optimiser.zero_grad()
 
     costs = []
-    for repeat in range(WARM_UPS + REPEATS):
+    for _ in range(WARM_UPS + REPEATS):
         with measured() as cost:
             once()
-        if repeat >= WARM_UPS:
-            costs.append(cost)
-    seconds = [cost.seconds for cost in costs]
+        costs.append(cost)
+    seconds = [cost.seconds for cost in costs[WARM_UPS:]]
     return {
         "seconds_median": round(median(seconds), 3),
         "seconds_least": round(min(seconds), 3),
         "seconds_most": round(max(seconds), 3),
         "samples_per_second": round(batch_size / median(seconds), 3),
-        "peak_megabytes": round(max(cost.peak_bytes or 0 for cost in costs) / 2**20),
+        # the first step's, or what was held between steps would not count
+        "peak_megabytes": round((costs[0].peak_bytes or 0) / 2**20),
     }
 
 
-def loop(config: StereoTraining) -> dict[str, float]:
+def loop(recipe: str) -> dict[str, float]:
     """Samples a second of all steps but the first, as history.jsonl has them."""
+    config = load_recipe(recipe)
     config = replace(config, steps=LOOP_STEPS, validation_data=None, workers=1, report=ReportConfig(every=1))
     with tempfile.TemporaryDirectory() as folder:
         train(StereoTask(config), config, folder)
