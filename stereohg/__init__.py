@@ -1,6 +1,8 @@
 """Stereo depth by stacked hourglasses: PSMNet, GwcNet and our own; and the keypoint hourglass on the same core."""
 
 from stereohg.disparity import Disparity
+from stereohg.keypoint_prediction import KeypointPredictor, predict_keypoints
+from stereohg.keypoints import Keypoints
 from stereohg.models.published import save_published
 from stereohg.models.registry import create_model, list_models
 from stereohg.models.weights import load_model, save_model
@@ -9,6 +11,8 @@ from stereohg.version import __version__
 
 __all__ = [
     "Disparity",
+    "KeypointPredictor",
+    "Keypoints",
     "PairError",
     "PairWarning",
     "Predictor",
@@ -17,6 +21,7 @@ __all__ = [
     "list_models",
     "load_model",
     "predict",
+    "predict_keypoints",
     "save_model",
     "save_published",
 ]

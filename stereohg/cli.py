@@ -14,6 +14,7 @@ from stereohg.commands.data import data
 from stereohg.commands.demo import demo
 from stereohg.commands.evaluate import evaluate
 from stereohg.commands.models import models
+from stereohg.commands.pose import pose
 from stereohg.commands.predict import predict
 from stereohg.commands.submit import submit
 from stereohg.commands.train import train
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "train": train,
     "data": data,
     "models": models,
+    "pose": pose,
 }
 SHORT_OPTIONS = {"output": "-o"}
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError)

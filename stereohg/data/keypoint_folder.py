@@ -50,7 +50,7 @@ class KeypointFolder(KeypointDataset):
             reader = csv.DictReader(file, skipinitialspace=True)
             names = _keypoint_names(path, reader.fieldnames or [])
             if skeleton is None:
-                known = (known for known in SKELETONS.values() if known.keypoints == names)
+                known = (known for known in SKELETONS if known.keypoints == names)
                 skeleton = next(known, None) or Skeleton.from_names(path.stem, names)
             if skeleton.keypoints != names:
                 raise ValueError(f"{path} has the keypoints {', '.join(names)}; skeleton {skeleton.name} has others")
@@ -85,6 +85,9 @@ def _person(folder: Path, name: str, row: dict[str, str], names: tuple[str, ...]
     if not row["image"]:
         raise ValueError("a line has an image")
     points = np.array([[number(f"{name}_x"), number(f"{name}_y")] for name in names])
+    half = np.flatnonzero(np.isnan(points).sum(1) == 1)
+    if half.size:
+        raise ValueError(f"{names[half[0]]} has one of x and y; a keypoint has both, or neither")
     labelled = ~np.isnan(points).any(1)
     visible = labelled & np.array([number(f"{name}_visible") != 0 for name in names])
     box = np.array([number(column) for column in BOX])

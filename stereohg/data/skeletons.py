@@ -4,10 +4,12 @@ K is the number of keypoints; every number below is the index of one, from zero.
 body: flips, pictures and tables are made from these tables, and anyone's own set brings its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-SIDES = (("right_", "left_"), ("right", "left"), ("r_", "l_"))
+SIDES = (("right", "left"), ("Right", "Left"), ("r_", "l_"))
+"""How names of right and left begin."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,7 @@ class Skeleton:
         named = [*sum(self.flip_pairs, ()), *sum(self.limbs, ()), *members, *self.unscored, *(self.torso or ())]
         foreign = [index for index in named if not 0 <= index < len(self.keypoints)]
         if foreign:
-            raise ValueError(
-                f"skeleton {self.name} has {len(self.keypoints)} keypoints, and none of index {foreign[0]}"
-            )
+            raise ValueError(f"skeleton {self.name} has {len(self)} keypoints, and none of index {foreign[0]}")
         flipped = sum(self.flip_pairs, ())
         if len(set(flipped)) < len(flipped):
             raise ValueError(f"skeleton {self.name} has a keypoint in two flip pairs: {self.flip_pairs}")
@@ -73,14 +73,21 @@ class Skeleton:
         places = {keypoint: index for index, keypoint in enumerate(keypoints)}
         pairs = []
         for keypoint, index in places.items():
-            right, left = next(((r, l) for r, l in SIDES if keypoint.lower().startswith(r)), ("", ""))
-            other = left + keypoint[len(right) :]
-            if right and other in places:
-                pairs.append((index, places[other]))
+            for right, left in SIDES:
+                other = left + keypoint.removeprefix(right)
+                if keypoint.startswith(right) and other in places:
+                    pairs.append((index, places[other]))
         return cls(name, tuple(keypoints), tuple(pairs), tuple(map(tuple, limbs)))
 
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> "Skeleton":
+        """What ``dataclasses.asdict`` makes of a skeleton, JSON's lists in place of tuples, as in a network's card."""
+        return cls(**{name: _tuples(value) for name, value in document.items()})
 
-_HEAD, _SHOULDER, _ELBOW, _WRIST, _HIP, _KNEE, _ANKLE = "head", "shoulder", "elbow", "wrist", "hip", "knee", "ankle"
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
 
 MPII = Skeleton(
     "mpii",
@@ -96,13 +103,13 @@ MPII = Skeleton(
         *((10, 11), (11, 12), (12, 7), (7, 13), (13, 14), (14, 15)),
     ),
     groups=(
-        (_HEAD, (9,)),
-        (_SHOULDER, (12, 13)),
-        (_ELBOW, (11, 14)),
-        (_WRIST, (10, 15)),
-        (_HIP, (2, 3)),
-        (_KNEE, (1, 4)),
-        (_ANKLE, (0, 5)),
+        ("head", (9,)),
+        ("shoulder", (12, 13)),
+        ("elbow", (11, 14)),
+        ("wrist", (10, 15)),
+        ("hip", (2, 3)),
+        ("knee", (1, 4)),
+        ("ankle", (0, 5)),
     ),
     unscored=(6, 7),
     torso=(13, 2),
@@ -122,13 +129,13 @@ LSP = Skeleton(
         *((6, 7), (7, 8), (8, 12), (12, 9), (9, 10), (10, 11), (12, 13)),
     ),
     groups=(
-        (_HEAD, (12, 13)),
-        (_SHOULDER, (8, 9)),
-        (_ELBOW, (7, 10)),
-        (_WRIST, (6, 11)),
-        (_HIP, (2, 3)),
-        (_KNEE, (1, 4)),
-        (_ANKLE, (0, 5)),
+        ("head", (12, 13)),
+        ("shoulder", (8, 9)),
+        ("elbow", (7, 10)),
+        ("wrist", (6, 11)),
+        ("hip", (2, 3)),
+        ("knee", (1, 4)),
+        ("ankle", (0, 5)),
     ),
     torso=(9, 2),
 )
@@ -148,16 +155,16 @@ COCO = Skeleton(
         *((1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
     ),
     groups=(
-        (_HEAD, (0, 1, 2, 3, 4)),
-        (_SHOULDER, (5, 6)),
-        (_ELBOW, (7, 8)),
-        (_WRIST, (9, 10)),
-        (_HIP, (11, 12)),
-        (_KNEE, (13, 14)),
-        (_ANKLE, (15, 16)),
+        ("head", (0, 1, 2, 3, 4)),
+        ("shoulder", (5, 6)),
+        ("elbow", (7, 8)),
+        ("wrist", (9, 10)),
+        ("hip", (11, 12)),
+        ("knee", (13, 14)),
+        ("ankle", (15, 16)),
     ),
 )
 """COCO's 17 (Lin et al., ECCV 2014)."""
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (MPII, LSP, COCO)}
-"""Those that are known by name."""
+SKELETONS = (MPII, LSP, COCO)
+"""Those that are known by their names and numbers of keypoints."""
