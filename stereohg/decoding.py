@@ -46,7 +46,8 @@ def decode(heatmaps: Tensor, method: Decoding = "dark", sigma: float = 1.0) -> t
     keypoints = cells.float()
     if method == "quarter":
         gradient, _ = _derivatives(heatmaps, cells)
-        keypoints = keypoints + QUARTER * gradient.sign() * _inside(cells, heatmaps)
+        inside = _inside(cells, heatmaps).all(2, keepdim=True)
+        keypoints = keypoints + QUARTER * gradient.sign() * inside
         keypoints = torch.where(scores[..., None] > 0, keypoints, -1)
     elif method == "dark":
         keypoints = keypoints + _to_summit(heatmaps, cells, scores, sigma)
@@ -64,12 +65,16 @@ def _to_summit(heatmaps: Tensor, cells: Tensor, scores: Tensor, sigma: float) ->
     peak = smooth.amax((2, 3), keepdim=True)
     logarithm = (smooth / peak.clamp(min=FLOOR)).clamp(min=FLOOR).log()
     gradient, (xx, yy, xy) = _derivatives(logarithm, cells)
+    inside = _inside(cells, heatmaps)  # along a border the other axis alone is refined
+    gradient = gradient * inside
+    xx, yy = (torch.where(inside[..., axis], second, -1) for axis, second in enumerate((xx, yy)))
+    xy = xy * inside.all(2)
     determinant = xx * yy - xy**2
     is_summit = (xx < 0) & (determinant > 0) & (scores > 0)
     determinant = torch.where(is_summit, determinant, 1)
     gx, gy = gradient.unbind(2)
     step = torch.stack([xy * gy - yy * gx, xy * gx - xx * gy], 2) / determinant[..., None]
-    return torch.where(is_summit[..., None], step, 0).clamp(-FARTHEST, FARTHEST) * _inside(cells, heatmaps)
+    return torch.where(is_summit[..., None], step, 0).clamp(-FARTHEST, FARTHEST)
 
 
 def _smoothed(heatmaps: Tensor, sigma: float) -> Tensor:
@@ -83,9 +88,9 @@ def _smoothed(heatmaps: Tensor, sigma: float) -> Tensor:
 
 
 def _inside(cells: Tensor, heatmaps: Tensor) -> Tensor:
-    """1 where the cell has neighbours on all sides, else 0: (B,K,1)."""
+    """Where the cell has neighbours on both sides, along x and along y: (B,K,2) bool."""
     last = torch.tensor(heatmaps.shape[:1:-1], device=cells.device) - 1
-    return ((cells > 0) & (cells < last)).all(2, keepdim=True).float()
+    return (cells > 0) & (cells < last)
 
 
 def _derivatives(maps: Tensor, cells: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:

@@ -40,9 +40,7 @@ def draw_keypoints(image: np.ndarray, keypoints: np.ndarray, shown: np.ndarray, 
         return RIGHT if rights & set(places) else LEFT if lefts & set(places) else MIDDLE
 
     for points, seen in zip(keypoints, shown, strict=True):
-        ends = [
-            tuple(int(v) for v in np.rint(p * 2**SUBPIXEL)) if s else None for p, s in zip(points, seen, strict=True)
-        ]
+        ends = np.where(seen[:, None], np.rint(points * 2**SUBPIXEL), 0).astype(int).tolist()
         for first, second in skeleton.limbs:
             if seen[first] and seen[second]:
                 line = (ends[first], ends[second], colour(first, second), thickness, cv2.LINE_AA, SUBPIXEL)
