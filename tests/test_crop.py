@@ -42,7 +42,9 @@ def test_windows():
 def test_half_pixels():
     """A picture of 8 pixels shown twice as large: its corner stays at the corner, so pixel 0 covers pixels 0 and 1."""
     crop = Crop(Window.of_box((0, 0, 8, 8), margin=1), (16, 16))
-    np.testing.assert_allclose(crop.to_heatmap([[-0.5, -0.5], [0, 7], [7.5, 3.5]], 1), [[-0.5, -0.5], [0.5, 14.5], [15.5, 7.5]])
+    np.testing.assert_allclose(
+        crop.to_heatmap([[-0.5, -0.5], [0, 7], [7.5, 3.5]], 1), [[-0.5, -0.5], [0.5, 14.5], [15.5, 7.5]]
+    )
     np.testing.assert_allclose(crop.to_heatmap([[0, 7.5]]), [[-0.25, 3.5]])
     np.testing.assert_allclose(crop.warp(ramp(8, 8))[2:-2, 2:-2, 0], np.tile(np.arange(2, 14) / 2 - 0.25, (12, 1)))
 
@@ -103,7 +105,9 @@ def test_published_points_are_cut_off():
     crop = PublishedCrop(Window(100, 100, 128), (256, 256), picture=(200, 200))
     points = np.array([[36.0, 37.9], [38, 163.99], [35, 164]])
     np.testing.assert_array_equal(crop.to_heatmap(points), [[0, 0], [1, 63], [0, 64]])  # -1/2 is cut off to 0 as well
-    np.testing.assert_array_equal(np.floor(Crop(crop.window, crop.size).to_heatmap(points) + 0.5)[:2], [[0, 0], [1, 63]])
+    np.testing.assert_array_equal(
+        np.floor(Crop(crop.window, crop.size).to_heatmap(points) + 0.5)[:2], [[0, 0], [1, 63]]
+    )
     # the middle of cell 0 is the point 37; a pixel is added to count from one, and one taken off
     np.testing.assert_array_equal(crop.from_heatmap([[0, 0], [0.25, 10.6]]), [[38, 38], [38, 59]])
 
@@ -140,7 +144,11 @@ def test_published_and_ours_agree_but_for_whole_pixels(side, rotation, mirrored)
 def test_gaussian_by_hand():
     maps, weight = Targets(sigma=2)(np.array([[3.0, 4.0]]), [True], (16, 20))
     assert maps.shape == (1, 16, 20) and maps.dtype == np.float32 and weight.tolist() == [1]
-    assert maps[0, 4, 3] == 1 and maps[0, 4, 5] == pytest.approx(np.exp(-0.5)) and maps[0, 6, 5] == pytest.approx(np.exp(-1))
+    assert (
+        maps[0, 4, 3] == 1
+        and maps[0, 4, 5] == pytest.approx(np.exp(-0.5))
+        and maps[0, 6, 5] == pytest.approx(np.exp(-1))
+    )
     assert maps[0, 10, 9] > 0 and not maps[0, 11].any() and not maps[0, :, 10].any()  # cut at three deviations
 
 

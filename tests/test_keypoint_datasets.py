@@ -388,7 +388,11 @@ def test_randomness_is_of_seed_epoch_and_index(tmp_path):
 def test_collate(tmp_path):
     dataset = Mpii(trees.mpii(tmp_path), "trainval", size=(64, 64))
     batch = collate(list(map(dataset.__getitem__, range(3))), dataset.mean, NO_STD)
-    assert batch.image.shape == (3, 3, 64, 64) and batch.heatmaps.shape == (3, 16, 16, 16) and batch.weight.shape == (3, 16)
+    assert (
+        batch.image.shape == (3, 3, 64, 64)
+        and batch.heatmaps.shape == (3, 16, 16, 16)
+        and batch.weight.shape == (3, 16)
+    )
     expected = dataset[1].image - np.float32(MEAN)
     np.testing.assert_allclose(batch.image[1].permute(1, 2, 0), expected, atol=1e-6)
     assert batch.name[2] == "000000002_2" and batch.crops[1] == dataset[1].crop and batch.skipped == ()
