@@ -140,7 +140,7 @@ COCO_BOX = [10.0, 5.0, 120.0, 100.0]
 
 
 def coco(root: Path, split: str = "val2017") -> Path:
-    """Two pictures, three people, a crowd, and one without keypoints; keypoint 0 of the first is hidden, 1 not there."""
+    """Two pictures, three people, a crowd, one without keypoints; keypoint 0 of the first is hidden, 1 not there."""
     images = [
         {"id": number, "file_name": f"{number:012d}.jpg", "height": HEIGHT, "width": WIDTH} for number in (139, 285)
     ]

@@ -50,7 +50,7 @@ def test_distance_errors():
 
 
 def test_pckh_by_hand():
-    """Three people. The right ankle is near once of three, the left one of two; pelvis and thorax, far, do not count."""
+    """Three people: the right ankle is near once of three, the left one of two; pelvis and thorax do not count."""
     found = np.zeros((3, 16))
     found[:, 0] = 0.4, 0.6, 2
     found[:, 5] = 0.5, 9, np.nan

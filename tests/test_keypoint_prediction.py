@@ -12,8 +12,8 @@ from PIL import Image
 
 import stereohg
 from stereohg.cli import main
-from stereohg.data.coco import CocoKeypoints
 from stereohg.data.coco import MEAN as COCO_MEAN
+from stereohg.data.coco import CocoKeypoints
 from stereohg.data.keypoint_folder import KeypointFolder
 from stereohg.data.lsp import Lsp
 from stereohg.data.mpii import Mpii
