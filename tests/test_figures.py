@@ -24,8 +24,11 @@ def test_it_is_a_set_like_any_other():
     example = dataset[3]
     assert example.image.shape == (64, 64, 3) and example.heatmaps.shape == (16, 16, 16) and example.weight.any()
     assert not np.array_equal(example.image, dataset.sample(3, epoch=1).image)
+    assert dataset.people[3].name == "figure_3"
     with pytest.raises(IndexError, match="there is no number 4"):
         dataset[4]
+    with pytest.raises(ValueError, match="StickFigures has nobody in it"):
+        StickFigures(0)
 
 
 @pytest.mark.parametrize("index", range(8))

@@ -146,10 +146,11 @@ class PublishedCrop(Crop):
     @cached_property
     def picture_matrix(self) -> np.ndarray:
         (height, width), side, size = self.picture, self.window.side, self.size[0]
-        x = width - 1 - self.window.x if self.mirrored else self.window.x + 1  # counted from one, and from zero here
-        centre = np.array([x, self.window.y + 1])
-        matrix = np.diag([-1.0, 1.0, 1.0]) if self.mirrored else np.eye(3)
-        matrix[0, 2] = width - 1 if self.mirrored else 0
+        centre = np.array([self.window.x, self.window.y]) + 1  # counted from one, and taken for counted from zero
+        matrix = np.eye(3)
+        if self.mirrored:
+            centre[0] = width - centre[0]
+            matrix = _shift(width - 1, 0) @ np.diag([-1.0, 1.0, 1.0])
         shrink = side / size
         if shrink >= 2:
             narrow, low = max(1, int(width / shrink)), max(1, int(height / shrink))

@@ -45,10 +45,10 @@ class Targets:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Heatmaps, and 1 for each keypoint that counts, 0 and an empty map for one that is not labelled or outside."""
         cells = np.floor(np.asarray(keypoints, np.float64) + 0.5)
-        last = np.array(size[::-1]) - 1
-        reach = CUT * self.sigma if self.partial else 0
-        # the published code also counts the first cell from which nothing reaches in, on the near sides
-        inside = (cells >= -reach - self.partial) & (cells <= last + reach)
+        first, last = np.zeros(2), np.array(size[::-1]) - 1
+        if self.partial:  # at the near sides the published code goes a cell farther, from where nothing reaches in
+            first, last = first - CUT * self.sigma - 1, last + CUT * self.sigma
+        inside = (cells >= first) & (cells <= last)
         counts = np.asarray(labelled, bool) & inside.all(1)
 
         x, y = (keypoints if self.subpixel else cells).T

@@ -99,5 +99,7 @@ def _person(folder: Path, name: str, row: dict[str, str], names: tuple[str, ...]
         window = Window.of_box(box)
     points = np.where(labelled[:, None], points, 0).astype(np.float32)
     head_size = number("head_size")
+    if head_size <= 0:
+        raise ValueError(f"head_size is {head_size:g}; it must be positive, in pixels, or nothing")
     image = folder / row["image"]
     return Person(f"{image.stem}, {name}", image, points, labelled, visible, window, head_size, image_id=row["image"])

@@ -128,7 +128,7 @@ def collate(
 class People:
     """The people of a set, in words what is wrong with others, and how many were left out for an ordinary reason."""
 
-    people: list[Person] = field(default_factory=list)
+    people: Sequence[Person] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 

@@ -92,7 +92,7 @@ def _add(people: People, entry: _Entry, images: Path) -> None:
     (x, y), scale = entry.centre, entry.scale
     head = np.nan
     if entry.head_box is not None:
-        head = HEAD_SHARE * float(np.linalg.norm(entry.head_box[2:] - entry.head_box[:2]))
+        head = HEAD_SHARE * float(np.linalg.norm(entry.head_box[2:] - entry.head_box[:2])) or np.nan
     stem = Path(entry.image).stem
     people.add(
         Person(

@@ -7,6 +7,8 @@ mirrored picture with exchanged sides is again one of these.
 Shapes: image (H,W,3) uint8, keypoints (16,2), mask (H,W) float32 in [0,1].
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from numpy.random import Generator
 
 from stereohg.data.crop import Window
 from stereohg.data.keypoints import KeypointDataset, KeypointSample, People, Person
+from stereohg.data.mpii import HEAD_SHARE
 from stereohg.data.skeletons import MPII
 from stereohg.data.synthetic.silhouettes import blob, box, polygon
 from stereohg.data.synthetic.textures import load_textures
@@ -46,30 +49,39 @@ class StickFigures(KeypointDataset):
     """
 
     def __init__(self, length: int, picture: tuple[int, int] = (256, 256), seed: int = 0, **options: Any):
-        super().__init__(People([figure_person(0, np.zeros((16, 2)), np.ones(16, bool))]), MPII, seed=seed, **options)
-        self.length, self.picture = length, picture
+        super().__init__(People(_Figures(length, picture, seed)), MPII, seed=seed, **options)
+
+    def read(self, index: int) -> KeypointSample:
+        return self.people.rendered(index)
+
+
+@dataclass(frozen=True)
+class _Figures(Sequence[Person]):
+    """The people of the set, who are made when they are asked for."""
+
+    length: int
+    picture: tuple[int, int]
+    seed: int
 
     def __len__(self) -> int:
         return self.length
 
-    def read(self, index: int) -> KeypointSample:
-        random = np.random.default_rng((self.seed, index))
-        image, keypoints, visible = render_figure(random, self.picture)
-        return KeypointSample(figure_person(index, keypoints, visible), image)
+    def __getitem__(self, index: int) -> Person:
+        return self.rendered(index).person
 
-
-def figure_person(index: int, keypoints: np.ndarray, visible: np.ndarray) -> Person:
-    """What is known of a figure; it has no file."""
-    return Person(
-        name=f"figure_{index}",
-        image=Path(f"figure_{index}"),
-        keypoints=keypoints.astype(np.float32),
-        labelled=np.ones(len(MPII), bool),
-        visible=visible,
-        window=Window.of_points(keypoints),
-        head_size=0.6 * float(np.linalg.norm(keypoints[9] - keypoints[8])) or float("nan"),
-        image_id=index,
-    )
+    def rendered(self, index: int) -> KeypointSample:
+        image, keypoints, visible = render_figure(np.random.default_rng((self.seed, index)), self.picture)
+        person = Person(
+            name=f"figure_{index}",
+            image=Path(f"figure_{index}"),  # there is no such file
+            keypoints=keypoints.astype(np.float32),
+            labelled=np.ones(len(MPII), bool),
+            visible=visible,
+            window=Window.of_points(keypoints),
+            head_size=HEAD_SHARE * float(np.linalg.norm(keypoints[9] - keypoints[8])),
+            image_id=index,
+        )
+        return KeypointSample(person, image)
 
 
 def render_figure(random: Generator, picture: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
