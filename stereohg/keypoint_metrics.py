@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stereohg.data.skeletons import COCO as COCO_SKELETON
 from stereohg.data.skeletons import Skeleton
 from stereohg.decoding import decode
 
@@ -162,7 +163,8 @@ def oks_average_precision(annotations: str | Path, results: Sequence[dict]) -> d
 
     Raises:
         ModuleNotFoundError: pycocotools is not installed.
-        ValueError: there are no results, or they are of pictures that the ground truth does not have.
+        ValueError: there are no results, they are of pictures that the ground truth does not have, or of other
+            keypoints than COCO's 17, for which there are no constants.
     """
     try:
         from pycocotools.coco import COCO
@@ -176,6 +178,9 @@ def oks_average_precision(annotations: str | Path, results: Sequence[dict]) -> d
     foreign = sorted(set(pictures) - {picture["id"] for picture in document["images"]})
     if foreign:
         raise ValueError(f"{annotations} has no picture {foreign[0]}, of which there are results")
+    counts = {len(result["keypoints"]) for result in results}
+    if counts != {3 * len(COCO_SKELETON)}:
+        raise ValueError(f"results have {max(counts) // 3} keypoints, and OKS constants of COCO's 17 alone; take PCK")
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
         truth = COCO()
         truth.dataset = document

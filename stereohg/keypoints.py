@@ -6,7 +6,7 @@ Shapes: P people, K keypoints; keypoints (P,K,2) float32, x and y in pixels of t
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,9 +59,9 @@ class Keypoints:
         return draw_keypoints(image, self.keypoints, self.scores > least_score, self.skeleton)
 
 
-def save_coco_results(path: FilePath, results: Mapping[int | str, Keypoints]) -> None:
-    """The people of all pictures, by the pictures' ids, as one JSON in the form of COCO's results."""
-    document = [result for image_id, found in results.items() for result in found.coco_results(image_id)]
+def save_coco_results(path: FilePath, results: Iterable[tuple[int | str, Keypoints]]) -> None:
+    """The people of all pictures, each with its id, as one JSON in the form of COCO's results."""
+    document = [result for image_id, found in results for result in found.coco_results(image_id)]
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(document, allow_nan=False) + "\n", encoding="utf-8")
 

@@ -134,6 +134,8 @@ def test_oks_errors(tmp_path, monkeypatch):
         oks_average_precision(path, [])
     with pytest.raises(ValueError, match="has no picture 7, of which there are results"):
         oks_average_precision(path, [result(1, 7)])
+    with pytest.raises(ValueError, match="results have 2 keypoints, and OKS constants of COCO's 17 alone; take PCK"):
+        oks_average_precision(path, [result(1, 139) | {"keypoints": [1, 2, 1] * 2}])
     monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
     with pytest.raises(ModuleNotFoundError, match=r"OKS AP needs pycocotools: pip install 'stereohg\[pose\]'"):
         oks_average_precision(path, [result(1, 139)])

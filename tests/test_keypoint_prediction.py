@@ -347,6 +347,19 @@ def test_evaluate_command(tmp_path, weights, capsys, data, tree, count, told, me
     assert len(json.loads((tmp_path / "out/keypoints.json").read_text())) >= 1
 
 
+def test_evaluate_command_on_a_set_in_cocos_form(tmp_path, weights, capsys):
+    root = trees.coco(tmp_path / "set")
+    path = root / "annotations/person_keypoints_val2017.json"
+    document = json.loads(path.read_text())
+    document["categories"] = [{"id": 1, "name": "hand", "keypoints": ["left_tip", "right_tip", "root"]}]
+    for annotation in document["annotations"]:
+        annotation["keypoints"] = annotation["keypoints"][6:15]
+    path.write_text(json.dumps(document))
+    options = ["--data", "coco", "--model", weights[3], "--size", "64", "-o", str(tmp_path / "out")]
+    assert main(["pose", "evaluate", str(root), *options]) == 0
+    assert "PCK of the person" in capsys.readouterr().out
+
+
 def test_evaluate_command_on_lsp_with_a_network_of_mpiis_keypoints(tmp_path, weights, capsys):
     root = trees.lsp(tmp_path / "set", 1001)
     options = ["--data", "lsp", "--model", weights[16], "--size", "64"]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Table
 from torch import nn
 
@@ -14,7 +14,7 @@ from stereohg.data.files import write_png
 from stereohg.data.keypoint_registry import KEYPOINT_DATASETS, KeypointData, create_keypoint_dataset
 from stereohg.data.keypoints import KeypointDataset
 from stereohg.data.pairs import PICTURE_SUFFIXES
-from stereohg.data.skeletons import MPII
+from stereohg.data.skeletons import COCO, MPII
 from stereohg.decoding import Decoding
 from stereohg.devices import Precision
 from stereohg.evaluation import save_json
@@ -103,7 +103,7 @@ def _predict(
             problems.append(f"{picture.name}: {kind}{error}")
     for problem in problems:
         console.print(f"failed: {problem}", style="bold red")
-    save_coco_results(output / "keypoints.json", {_image_id(picture): found for picture, found in results.items()})
+    save_coco_results(output / "keypoints.json", [(_image_id(picture), found) for picture, found in results.items()])
     save_csv(output / "keypoints.csv", [(picture.name, found) for picture, found in results.items()])
     people = sum(map(len, results.values()))
     console.print(f"{people} people in {len(results)} pictures: {output / 'keypoints.json'}")
@@ -148,10 +148,15 @@ def _evaluate(
     output: Path | None,
 ) -> int:
     entry = KEYPOINT_DATASETS[data]
-    people = iter(track(range(len(dataset)), data, console=Console(stderr=True)))
-    result = evaluate_keypoints(predictor, dataset, on_person=lambda: next(people, None))
-    document = result.oks(dataset) if entry.measure == "oks" else result.pck(entry.measure)
-    console.print(_ap_table(document) if entry.measure == "oks" else _pck_table(document))
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(data, total=len(dataset))
+        result = evaluate_keypoints(predictor, dataset, on_person=lambda: progress.advance(task))
+    if entry.measure == "oks" and dataset.skeleton is COCO:
+        document = result.oks(dataset)
+        console.print(_ap_table(document))
+    else:  # OKS has constants of COCO's keypoints alone
+        document = result.pck("person" if entry.measure == "oks" else entry.measure)
+        console.print(_pck_table(document))
     left_out = [f"{count} with {reason}" for reason, count in dataset.left_out.items()]
     console.print(f"{len(result.people)} people, {len(result.skipped)} skipped" + "".join(f", {o}" for o in left_out))
     for reason in result.skipped[:LISTED]:

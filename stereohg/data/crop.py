@@ -132,9 +132,9 @@ class PublishedCrop(Crop):
     """The crop as pytorch-pose makes it, to the same whole pixels; the resampling alone is ours, one in place of three.
 
     Against ``Crop``: points are cut off to whole cells and, on the way back, to whole pixels, which puts them half a
-    pixel too far right and down in the mean; the corners of the window are whole pixels, so that picture and
-    keypoints part by a pixel or so; where the picture shrinks by two or more, the corners are
-    whole pixels of the shrunken one; and a mirrored picture is shifted by a pixel against its keypoints.
+    pixel too far right and down in the mean; the corners of the window are whole pixels, so that picture and keypoints
+    part by a pixel or so; where the picture shrinks by two or more, the corners are whole pixels of the shrunken one;
+    and a mirrored picture is shifted by a pixel against its keypoints.
 
     Args:
         window, size, rotation, mirrored: as in ``Crop``; the size is square.
