@@ -16,6 +16,7 @@ CROPS = st.builds(
     st.floats(-180, 180),
     st.booleans(),
 )
+repeatable = settings(derandomize=True, deadline=None, max_examples=50)
 
 
 def ramp(height: int, width: int) -> np.ndarray:
@@ -63,6 +64,7 @@ def test_the_window_is_in_the_middle_of_an_oblong_crop():
     np.testing.assert_allclose(crop.to_heatmap([[50, 40], [60, 50]], 1), [[39.5, 19.5], [59.5, 39.5]])
 
 
+@repeatable
 @given(CROPS, st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=5))
 def test_there_and_back(crop, shares):
     """Without rounding the round trip stays far below a hundredth of a pixel, in whatever window and turn."""
@@ -75,7 +77,7 @@ def test_there_and_back(crop, shares):
         assert (there >= -0.5 - 1e-6).all() and (there <= np.array(crop.size[::-1]) / 4 - 0.5 + 1e-6).all()
 
 
-@settings(max_examples=25)
+@repeatable
 @given(CROPS)
 def test_pixels_move_as_points_do(crop):
     picture = ramp(300, 400)
