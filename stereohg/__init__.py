@@ -4,11 +4,15 @@ from stereohg.disparity import Disparity
 from stereohg.models.published import save_published
 from stereohg.models.registry import create_model, list_models
 from stereohg.models.weights import load_model, save_model
+from stereohg.pose.keypoints import Keypoints
+from stereohg.pose.prediction import KeypointPredictor, predict_keypoints
 from stereohg.prediction import PairError, PairWarning, Predictor, predict
 from stereohg.version import __version__
 
 __all__ = [
     "Disparity",
+    "KeypointPredictor",
+    "Keypoints",
     "PairError",
     "PairWarning",
     "Predictor",
@@ -17,6 +21,7 @@ __all__ = [
     "list_models",
     "load_model",
     "predict",
+    "predict_keypoints",
     "save_model",
     "save_published",
 ]

@@ -14,10 +14,11 @@ from stereohg.commands.data import data
 from stereohg.commands.demo import demo
 from stereohg.commands.evaluate import evaluate
 from stereohg.commands.models import models
+from stereohg.commands.pose import pose
 from stereohg.commands.predict import predict
 from stereohg.commands.submit import submit
-from stereohg.commands.train import train
-from stereohg.recipes import find_recipe, list_recipes
+from stereohg.commands.train import train, train_keypoints
+from stereohg.recipes import find_recipe, list_recipes, task_of
 from stereohg.version import __version__
 
 COMMANDS: dict[str, Callable[..., int | None]] = {
@@ -28,7 +29,9 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "train": train,
     "data": data,
     "models": models,
+    "pose": pose,
 }
+TRAININGS = {"stereo": train, "keypoints": train_keypoints}
 SHORT_OPTIONS = {"output": "-o"}
 INTERRUPTED = 130  # as shells have it
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError)
@@ -41,11 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     command = "stereohg"
     try:
-        parser = build_parser()
-        parsed = parser.instantiate(parser.parse_args(_with_recipe_file(arguments)))
+        arguments, commands = _with_recipe_file(arguments)
+        parser = build_parser(commands)
+        parsed = parser.instantiate(parser.parse_args(arguments))
         command, options = f"stereohg {parsed.command}", parsed[parsed.command].as_dict()
         options.pop("recipe", None)
-        return COMMANDS[parsed.command](**options) or 0
+        return commands[parsed.command](**options) or 0
     except USER_ERRORS as error:
         print(f"{command}: {error}", file=sys.stderr)
         return 1
@@ -53,21 +57,26 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def build_parser() -> ArgumentParser:
+def build_parser(table: dict[str, Callable[..., int | None]] = COMMANDS) -> ArgumentParser:
     parser = ArgumentParser(prog="stereohg", description=stereohg.__doc__, version=__version__)
     commands = parser.add_subcommands(dest="command", required=True)
-    for name, function in COMMANDS.items():
+    for name, function in table.items():
         commands.add_subcommand(name, _command_parser(function), help=inspect.getdoc(function).splitlines()[0])
     return parser
 
 
-def _with_recipe_file(arguments: list[str]) -> list[str]:
-    """``train NAME`` as ``train --recipe FILE``, which is how the parser takes a file of settings."""
-    if arguments[:1] != ["train"] or "-h" in arguments or "--help" in arguments:
-        return arguments
+def _with_recipe_file(arguments: list[str]) -> tuple[list[str], dict[str, Callable[..., int | None]]]:
+    """``train NAME`` as ``train --recipe FILE``, which is how the parser takes a file of settings.
+
+    Returns:
+        The arguments, and the table of commands, in which "train" is that of the recipe's task.
+    """
+    if arguments[:1] != ["train"] or arguments[1:2] in (["-h"], ["--help"]):
+        return arguments, COMMANDS
     if not arguments[1:] or arguments[1].startswith("-"):
         raise ValueError(f"train wants a recipe first: {', '.join(list_recipes())}, or a file of your own")
-    return ["train", "--recipe", str(find_recipe(arguments[1])), *arguments[2:]]
+    recipe = find_recipe(arguments[1])
+    return ["train", "--recipe", str(recipe), *arguments[2:]], {**COMMANDS, "train": TRAININGS[task_of(recipe)]}
 
 
 def _command_parser(function: Callable) -> ArgumentParser:

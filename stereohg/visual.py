@@ -63,6 +63,12 @@ def error_map(prediction: np.ndarray, truth: np.ndarray, valid: np.ndarray, limi
     return _paint(error, known, 0, limit, cv2.COLORMAP_INFERNO, UNKNOWN)
 
 
+def heat(image: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """An image (H,W,3) uint8 RGB with values (H,W) in [0,1] laid over it in the Inferno colours, half by half."""
+    laid = _paint(values, np.ones(values.shape, bool), 0, 1, cv2.COLORMAP_INFERNO, INVALID)
+    return cv2.addWeighted(image, 0.5, laid, 0.5, 0)
+
+
 def comparison_figure(
     path: FilePath,
     left: np.ndarray,

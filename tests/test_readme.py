@@ -35,9 +35,18 @@ def test_prediction_snippet(tmp_path, monkeypatch):
     ]
 
 
-def test_segmentation_snippet():
+def test_keypoint_snippet(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (160, 200), "grey").save("people.jpg")
+    stereohg.save_published(stereohg.create_model("keypoint_hourglass"), "hg_s2_b1.pth.tar")
     names = {}
     exec(SNIPPETS[1], names)
+    assert names["people"].keypoints.shape == (1, 16, 2) and names["picture"].shape == (200, 160, 3)
+
+
+def test_segmentation_snippet():
+    names = {}
+    exec(SNIPPETS[2], names)
     assert names["Segmentation"]()(torch.randn(1, 3, 64, 128)).shape == (1, 2, 16, 32)
 
 

@@ -11,20 +11,22 @@ from stereohg.training.config import Augmentation, OptimiserConfig, ScheduleConf
 
 PSMNET = ("psmnet_sceneflow", "psmnet_kitti2012", "psmnet_kitti2015")
 GWCNET = tuple(f"gwcnet_{kind}_{data}" for kind in ("g", "gc") for data in ("sceneflow", "kitti2012", "kitti2015"))
+HOURGLASS = ("hourglass_mpii", "hourglass_mpii_s8", "hourglass_coco", "hourglass_lsp")
 PUBLISHED = (*PSMNET, *GWCNET)
 ADAM = OptimiserConfig("adam", 1e-3, weight_decay=0, clip=None)  # 0.9 and 0.999 are PyTorch's
 
 
 def recipe(name: str, *options: str) -> StereoTraining:
     """The settings as the command gets them."""
-    parser = build_parser()
-    parsed = parser.instantiate(parser.parse_args(_with_recipe_file(["train", name, "-o", "run", *options])))
+    arguments, commands = _with_recipe_file(["train", name, "-o", "run", *options])
+    parser = build_parser(commands)
+    parsed = parser.instantiate(parser.parse_args(arguments))
     settings = parsed.train.as_dict()
     return StereoTraining(**{key: value for key, value in settings.items() if key not in ("recipe", "output")})
 
 
 def test_these_are_all():
-    assert set(list_recipes()) == {*PUBLISHED, "hgstereo_synthetic"}
+    assert set(list_recipes()) == {*PUBLISHED, *HOURGLASS, "hourglass_figures", "hgstereo_synthetic"}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

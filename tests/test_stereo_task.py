@@ -10,11 +10,11 @@ from stereohg.data.motorcycle import Motorcycle
 from stereohg.models.checkpoint import CheckpointError
 from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, save_model
-from stereohg.training.config import DataConfig, LossConfig, ModelConfig
+from stereohg.training.config import DataConfig, LossConfig, StereoModelConfig
 from stereohg.training.stereo import StereoTask, start
 from tests import runs, trees
 
-SMALL = ModelConfig(arguments={"max_disp": 32})
+SMALL = StereoModelConfig(arguments={"max_disp": 32})
 
 
 def task(**changes) -> StereoTask:
@@ -38,7 +38,7 @@ def test_weights_go_on_from_a_file_or_a_bundled_name(tmp_path):
         network = start(replace(SMALL, weights=weights))
         runs.assert_same(network, load_model(weights))
         assert network.training and network.max_disp == 32
-    assert start(ModelConfig(weights=str(tmp_path / "own.safetensors"))).max_disp == 64  # the file's own
+    assert start(StereoModelConfig(weights=str(tmp_path / "own.safetensors"))).max_disp == 64  # the file's own
 
 
 def test_a_recipe_that_goes_on_from_weights_wants_them():
@@ -142,7 +142,7 @@ def test_validation_names_a_pair_that_it_cannot_read_or_leaves_it_out(tmp_path):
     with pytest.raises(ValueError, match="validation cannot read 1: .*left/1.png is not a whole picture"):
         task(validation_data=tried).validate(network, 0, 1, list)
     figures = task(validation_data=replace(tried, on_error="skip")).validate(network, 0, 1, list)
-    assert figures["all"]["per_pixel"]["epe"] > 0
+    assert figures["all.per_pixel.epe"] > 0
 
 
 def test_validation_searches_what_will_be_saved(tmp_path, monkeypatch):

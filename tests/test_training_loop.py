@@ -352,7 +352,7 @@ class Scripted(StereoTask):
 
     def validate(self, network, rank, processes, gather):
         self.seen.append({name: value.clone() for name, value in network.state_dict().items()})
-        return {"all": {"per_pixel": {"epe": next(self.figures)}}}
+        return {"all.per_pixel.epe": next(self.figures)}
 
 
 def scripted(folder, figures, **validation):
@@ -368,7 +368,7 @@ def test_the_best_weights_are_kept(tmp_path, best, figures, expected):
     task = scripted(tmp_path, figures, best=best)
     runs.assert_same(load_model(tmp_path / "best.safetensors").state_dict(), task.seen[expected])
     card = read_card(tmp_path / "best.safetensors")
-    assert card["metrics"] == {"validation": {"all": {"per_pixel": {"epe": figures[expected]}}}}
+    assert card["metrics"] == {"validation": {"all.per_pixel.epe": figures[expected]}}
     assert card["training"]["steps"] == expected + 1
     assert runs.checkpoint(tmp_path)["progress"]["best"] == figures[expected]
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from stereohg.training.config import StereoTraining
+from stereohg.training.config import KeypointTraining, StereoTraining
+from stereohg.training.keypoints import KeypointTask
 from stereohg.training.loop import train as run
 from stereohg.training.stereo import StereoTask
 
@@ -19,3 +20,13 @@ def train(output: Path, **settings) -> None:
     """
     config = StereoTraining(**settings)
     run(StereoTask(config), config, output)
+
+
+def train_keypoints(output: Path, **settings) -> None:
+    """Trains a keypoint network by a recipe: stereohg train RECIPE -o FOLDER [--overrides].
+
+    Args:
+        output: folder of the run: checkpoints, history.jsonl, settings.yaml, best.safetensors, NAME.safetensors.
+    """
+    config = KeypointTraining(**settings)
+    run(KeypointTask(config), config, output)

@@ -1,10 +1,12 @@
 """The sets by name, as the command line and the recipes call them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
+
+from torch.utils.data import Dataset
 
 from stereohg.data.eth3d import Eth3d
 from stereohg.data.folder import StereoFolder
@@ -40,7 +42,7 @@ class DatasetEntry:
         has_root: whether it lies in a folder of the user's.
     """
 
-    make: Callable[..., StereoDataset]
+    make: Callable[..., Dataset]
     evaluated: str | None = None
     has_root: bool = True
 
@@ -86,9 +88,16 @@ def create_dataset(name: str, root: str | Path | None = None, split: str | None 
         FileNotFoundError: there is nothing of it.
         ValueError: the name, the split or an option is unknown, there is no root, or files lack their counterpart.
     """
-    if name not in DATASETS:
-        raise ValueError(f"there is no set {name!r}; known are {', '.join(DATASETS)}")
-    entry = DATASETS[name]
+    return make_dataset(DATASETS, name, root, split, **options)
+
+
+def make_dataset(
+    entries: Mapping[str, DatasetEntry], name: str, root: str | Path | None, split: str | None, **options
+) -> Dataset:
+    """``create_dataset`` out of any table of sets."""
+    if name not in entries:
+        raise ValueError(f"there is no set {name!r}; known are {', '.join(entries)}")
+    entry = entries[name]
     if entry.has_root and root is None:
         raise ValueError(f"{name} lies in a folder, and no root was given; give one (in a recipe --data.root)")
     if entry.evaluated is None and split is not None:

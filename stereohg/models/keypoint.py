@@ -38,6 +38,7 @@ class KeypointHourglass(nn.Module):
         check_at_least(1, num_stacks=num_stacks, num_blocks=num_blocks, num_keypoints=num_keypoints)
         if norm not in ("batch", "group"):
             raise ValueError(f"norm is {norm!r}; it must be 'batch' or 'group'")
+        self.num_keypoints = num_keypoints
         self.stem = nn.Sequential(
             nn.Conv2d(3, STEM_CHANNELS, 7, stride=2, padding=3),
             normalisation(norm, STEM_CHANNELS),
@@ -60,11 +61,19 @@ class KeypointHourglass(nn.Module):
         self.merge_heatmaps = nn.ModuleList(nn.Conv2d(num_keypoints, CHANNELS, 1) for _ in range(num_stacks - 1))
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B,3,H,W) -> heatmaps (B,K,H/4,W/4), one a stack, the last the answer."""
+        """(B,3,H,W) -> heatmaps (B,K,H/4,W/4), one a stack, the last the answer; each is for the loss.
+
+        ``image`` is RGB in [0,1] less the mean of the training set. H and W are any multiples of 64;
+        ``predict_keypoints`` pads what is not.
+        """
         return [heatmaps for _, heatmaps in self._stacked(image)]
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """(B,3,H,W) -> what the heads read, (B,256,H/4,W/4), one a stack; other heads may be built on it."""
+        """(B,3,H,W) -> what the heads read, (B,256,H/4,W/4), one a stack, the last from the whole depth.
+
+        Other heads, for segmentation or dense regression, may be built on any of them; they are never negative, as a
+        ReLU is before them, and gradients reach the whole network but its last head.
+        """
         return [features for features, _ in self._stacked(image)]
 
     def _stacked(self, image: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

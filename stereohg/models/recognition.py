@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from stereohg.data.people.coco import MEAN as COCO_MEAN
+from stereohg.data.people.mpii import MEAN as MPII_MEAN
+from stereohg.data.people.samples import NO_STD
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from stereohg.models.checkpoint import CheckpointError, some
 
@@ -32,7 +35,7 @@ KNOWN_FILES: dict[str, KnownFile] = {
 }
 """SHA-256 to what is known of that file; its settings go before the rule of ``published_settings``."""
 
-POSE_MEANS = {16: (0.44044283, 0.44402671, 0.43268284), 17: (0.45660767, 0.43688232, 0.40614182)}
+POSE_MEANS = {16: MPII_MEAN, 17: COCO_MEAN}
 """Number of keypoints to the mean of RGB that pytorch-pose subtracts (MPII and COCO); it divides by nothing."""
 
 _OPENSTEREO_PREFIXES = ("Backbone.", "CostProcessor.", "DispProcessor.")
@@ -111,7 +114,7 @@ def published_settings(architecture: str, sha256: str, counts_batches: bool) -> 
 def published_normalisation(architecture: str, arguments: Mapping) -> dict[str, list[float]]:
     """Mean and deviation of RGB in [0,1] that the network was trained with, as the authors' code has them."""
     if architecture == "keypoint_hourglass" and arguments["num_keypoints"] in POSE_MEANS:
-        return {"mean": list(POSE_MEANS[arguments["num_keypoints"]]), "std": [1.0, 1.0, 1.0]}
+        return {"mean": list(POSE_MEANS[arguments["num_keypoints"]]), "std": list(NO_STD)}
     return {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
 
 

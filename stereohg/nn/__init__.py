@@ -2,7 +2,7 @@
 
 from stereohg.nn.hourglass import Hourglass
 from stereohg.nn.layers import BasicBlock, Bottleneck, ConvNormAct
-from stereohg.nn.regression import confidence, convex_upsample, soft_argmin, upsampled_soft_argmin
+from stereohg.nn.regression import confidence, convex_upsample, soft_argmax, soft_argmin, upsampled_soft_argmin
 from stereohg.nn.volume import concat_volume, correlation_volume, groupwise_volume
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "convex_upsample",
     "correlation_volume",
     "groupwise_volume",
+    "soft_argmax",
     "soft_argmin",
     "upsampled_soft_argmin",
 ]

@@ -1,7 +1,9 @@
 """From a volume of similarities to disparities, and how sure they are (Kendall et al. 2017; PSMNet, section 3.5).
 
+``soft_argmax`` is the same in a picture's two axes.
+
 Shapes: similarity (B,D,H,W), larger = likelier (softmax without a minus, as both papers' code has it);
-disparity (B,H,W); h, w, d the same at low resolution.
+disparity (B,H,W); h, w, d the same at low resolution; heatmaps (B,K,H,W) of K keypoints.
 """
 
 import torch
@@ -20,6 +22,19 @@ def soft_argmin(similarity: Tensor, radius: int | None = None) -> Tensor:
         mode = similarity.detach().argmax(1, keepdim=True)
         similarity = similarity.masked_fill((levels - mode).abs() > radius, -torch.inf)
     return (similarity.softmax(1) * levels).sum(1)
+
+
+def soft_argmax(heatmaps: Tensor, sharpness: float = 1.0) -> Tensor:
+    """The expected cell under softmax over H and W: (B,K,H,W) -> (B,K,2), x and y in cells.
+
+    ``sharpness`` multiplies the heatmaps first: of maps that peak at one, such as pytorch-pose's, a softmax alone is
+    nearly flat, and its mean near the middle (integral regression, Sun et al., ECCV 2018).
+    """
+    height, width = heatmaps.shape[-2:]
+    probability = (sharpness * heatmaps.flatten(2)).softmax(2).unflatten(2, (height, width))
+    x = torch.arange(width, dtype=heatmaps.dtype, device=heatmaps.device)
+    y = torch.arange(height, dtype=heatmaps.dtype, device=heatmaps.device)
+    return torch.stack([probability.sum(2) @ x, probability.sum(3) @ y], 2)
 
 
 def upsampled_soft_argmin(

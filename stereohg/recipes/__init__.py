@@ -4,11 +4,13 @@ from argparse import ArgumentError
 from importlib import resources
 from pathlib import Path
 
+import yaml
 from jsonargparse import ArgumentParser
 
-from stereohg.training.config import StereoTraining
+from stereohg.training.config import KeypointTraining, StereoTraining
 
 SUFFIX = ".yaml"
+TRAININGS = {"stereo": StereoTraining, "keypoints": KeypointTraining}
 
 
 def list_recipes() -> list[str]:
@@ -31,17 +33,34 @@ def find_recipe(name_or_path: str | Path) -> Path:
     return Path(name_or_path)
 
 
-def load_recipe(name_or_path: str | Path) -> StereoTraining:
+def task_of(path: Path) -> str:
+    """What a recipe trains for: "stereo" unless it says otherwise.
+
+    Raises:
+        ValueError: the file is no recipe, or its task is unknown.
+    """
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        task = settings.get("task", "stereo")
+    except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as error:
+        raise ValueError(f"{path} is no recipe, which is settings in YAML: {error}") from error
+    if task not in TRAININGS:
+        raise ValueError(f"{path} has the task {task!r}; known are {', '.join(TRAININGS)}")
+    return task
+
+
+def load_recipe(name_or_path: str | Path) -> StereoTraining | KeypointTraining:
     """The settings of a recipe; ``dataclasses.replace`` changes them.
 
     Raises:
         FileNotFoundError: there is no such recipe.
         ValueError: it has unknown settings, or values that do not fit.
     """
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(StereoTraining, as_positional=False)
     path = find_recipe(name_or_path)
+    training = TRAININGS[task_of(path)]
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(training, as_positional=False)
     try:
-        return StereoTraining(**parser.instantiate(parser.parse_path(path)).as_dict())
+        return training(**parser.instantiate(parser.parse_path(path)).as_dict())
     except ArgumentError as error:
         raise ValueError(f"{path} is no recipe: {error}") from error

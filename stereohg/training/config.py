@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from stereohg.data.people.heatmaps import Targets
+from stereohg.data.people.registry import KeypointData
+from stereohg.data.people.transforms import Augmentation as PoseAugmentation
 from stereohg.data.registry import DataName
 from stereohg.data.stereo import OnError
 from stereohg.data.transforms import (
@@ -165,9 +168,6 @@ class LoopConfig:
     report: ReportConfig = ReportConfig()
 
 
-# --- stereo ---------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class ModelConfig:
     """The network.
@@ -177,15 +177,27 @@ class ModelConfig:
         arguments: of its constructor.
         weights: to start from: a bundled name or a file, ours or published; "random" is the published initialisation.
             None, in recipes that fine-tune, has to be filled in.
-        saved_max_disp: levels that validation and the saved weights search; None is as in training.
         half: save weights in float16, half the size.
     """
 
     name: str = "hgstereo_s"
     arguments: dict[str, Any] = field(default_factory=dict)
     weights: str | None = "random"
-    saved_max_disp: int | None = None
     half: bool = False
+
+
+# --- stereo ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StereoModelConfig(ModelConfig):
+    """The network: all of ``ModelConfig``, and
+
+    Args:
+        saved_max_disp: levels that validation and the saved weights search; None is as in training.
+    """
+
+    saved_max_disp: int | None = None
 
 
 @dataclass(frozen=True)
@@ -271,6 +283,7 @@ class StereoTraining(LoopConfig):
     """A run of a stereo network: all of ``LoopConfig``, and
 
     Args:
+        task: stereo.
         model: the network.
         data: what it learns from.
         augmentation: of the samples.
@@ -279,9 +292,59 @@ class StereoTraining(LoopConfig):
         protocol: of the validation: full, psmnet or gwcnet; see ``stereohg evaluate``.
     """
 
-    model: ModelConfig = ModelConfig()
+    task: Literal["stereo"] = "stereo"
+    model: StereoModelConfig = StereoModelConfig()
     data: DataConfig = DataConfig()
     augmentation: Augmentation = Augmentation()
     loss: LossConfig = LossConfig()
     validation_data: DataConfig | None = None
     protocol: Literal["full", "psmnet", "gwcnet"] = "full"
+
+
+# --- keypoints ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PeopleConfig:
+    """A set of people.
+
+    Args:
+        name: of the set.
+        root: its folder; for "folder" also a table.
+        split: of the set.
+        options: the set's other arguments, such as its annotations' file.
+        on_error: what an unreadable person does: raise, or skip (counted and told).
+    """
+
+    name: KeypointData = "figures"
+    root: Path | None = None
+    split: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    on_error: OnError = "raise"
+
+
+@dataclass(frozen=True)
+class KeypointTraining(LoopConfig):
+    """A run of a keypoint network: all of ``LoopConfig``, and
+
+    Args:
+        task: keypoints.
+        model: the network.
+        data: what it learns from.
+        size: height and width of the crops.
+        published: crops and targets as pytorch-pose makes them, hidden keypoints left out.
+        augmentation: of the crops; None is none.
+        targets: how heatmaps are drawn; None is as ``published`` says.
+        hardest: only so many keypoints of each person, those with the largest error, count; None takes all.
+        validation_data: what it is tried on; where it has no root, training's. None for no validation.
+    """
+
+    task: Literal["keypoints"] = "keypoints"
+    model: ModelConfig = ModelConfig("keypoint_hourglass")
+    data: PeopleConfig = PeopleConfig()
+    size: int = 256
+    published: bool = False
+    augmentation: PoseAugmentation | None = PoseAugmentation()
+    targets: Targets | None = None
+    hardest: int | None = None
+    validation_data: PeopleConfig | None = None

@@ -301,13 +301,7 @@ class Run:
             for buffer in self._best_network().buffers():
                 torch.distributed.broadcast(buffer, 0)
         with evaluation_mode(self.network, self.config):
-            found = self.task.validate(self._best_network(), self.rank, self.processes, gather_object)
-        figures = {
-            f"{region}.{mean}.{name}": value
-            for region, means in found.items()
-            for mean, own in means.items()
-            for name, value in own.items()
-        }
+            figures = self.task.validate(self._best_network(), self.rank, self.processes, gather_object)
         if config.metric not in figures:
             raise ValueError(f"validation.metric is {config.metric!r}; known are {', '.join(figures)}")
         value = figures[config.metric]
@@ -318,7 +312,7 @@ class Run:
         if progress.best is None or sign * value < sign * progress.best:
             progress.best, progress.tries = value, 0
             if self.rank == 0:
-                self._save_weights(self.folder / "best.safetensors", {"validation": found})
+                self._save_weights(self.folder / "best.safetensors", {"validation": figures})
         return bool(config.patience) and progress.tries >= config.patience
 
     def _best_network(self) -> nn.Module:

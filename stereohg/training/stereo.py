@@ -17,11 +17,10 @@ from stereohg.data.registry import DATASETS, create_dataset
 from stereohg.data.stereo import StereoBatch, StereoDataset, StereoSample, collate
 from stereohg.data.synthetic import photograph_hashes
 from stereohg.evaluation import FIGURES, FULL, REGIONS, Evaluation, choose_protocol, evaluate_share
-from stereohg.models.checkpoint import check_state
-from stereohg.models.registry import create_model
-from stereohg.models.weights import load_model, save_model
+from stereohg.models.weights import save_model
 from stereohg.prediction import Predictor
-from stereohg.training.config import DataConfig, ModelConfig, StereoTraining
+from stereohg.training.config import DataConfig, StereoTraining
+from stereohg.training.initial import start
 from stereohg.training.losses import (
     block_distribution,
     known_blocks,
@@ -103,8 +102,13 @@ class StereoTask:
     def _target(self, batch: StereoBatch, valid: Tensor) -> Tensor:
         return block_distribution(batch.disparity, valid, self.num_levels)
 
-    def validate(self, network: nn.Module, rank: int, processes: int, gather: Callable[[list], list]) -> dict:
-        """See ``Evaluation.figures``. An unreadable pair is left out if the set skips those, and an error otherwise."""
+    def validate(
+        self, network: nn.Module, rank: int, processes: int, gather: Callable[[list], list]
+    ) -> dict[str, float]:
+        """``Evaluation.figures`` by names such as all.per_pixel.epe.
+
+        An unreadable pair is left out if the set skips those, and an error otherwise.
+        """
         predictor = Predictor(network, next(network.parameters()).device, self.config.precision)
         share = range(rank, len(self.validation), processes)
         with self._searching(network):
@@ -113,7 +117,12 @@ class StereoTask:
         unread = [pair for pair in together.skipped if pair.failed]
         if unread and self.validation.on_error == "raise":
             raise ValueError(f"validation cannot read {unread[0].name}: {unread[0].reason}")
-        return together.figures()
+        return {
+            f"{region}.{mean}.{name}": value
+            for region, means in together.figures().items()
+            for mean, own in means.items()
+            for name, value in own.items()
+        }
 
     def pictures(self, network: nn.Module, batch: StereoBatch) -> dict[str, np.ndarray]:
         """The first pair: the left picture, the prediction, and where there is ground truth its error."""
@@ -169,25 +178,3 @@ def open_set(config: DataConfig, **options) -> StereoDataset:
     return create_dataset(
         config.name, config.root, config.split, on_error=config.on_error, **{**options, **config.options}
     )
-
-
-def start(config: ModelConfig) -> nn.Module:
-    """The network with the weights that training begins with.
-
-    Raises:
-        ValueError: there are no weights where some are asked for, or they are another network's.
-        FileNotFoundError: there is no such file.
-    """
-    if config.weights is None:
-        raise ValueError(
-            "this recipe goes on from weights: give --model.weights FILE (or random, to start from nothing)"
-        )
-    if config.weights == "random":
-        return create_model(config.name, **config.arguments)
-    loaded = load_model(config.weights)
-    if loaded.architecture != config.name:
-        raise ValueError(f"{config.weights} holds {loaded.architecture}, and the recipe trains {config.name}")
-    network = create_model(config.name, **{**loaded.arguments, **config.arguments})
-    check_state(config.weights, loaded.state_dict(), network.state_dict(), config.name)
-    network.load_state_dict(loaded.state_dict())
-    return network

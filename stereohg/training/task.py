@@ -46,8 +46,10 @@ class Task(Protocol):
         """
         ...
 
-    def validate(self, network: nn.Module, rank: int, processes: int, gather: Callable[[list], list]) -> dict:
-        """The figures by region, mean and name, of all processes together; each does its share."""
+    def validate(
+        self, network: nn.Module, rank: int, processes: int, gather: Callable[[list], list]
+    ) -> dict[str, float]:
+        """The figures by name, of all processes together; each does its share."""
         ...
 
     def pictures(self, network: nn.Module, batch: Any) -> dict[str, np.ndarray]:

@@ -1,0 +1,194 @@
+"""``stereohg pose``: keypoints of people in pictures, and how well a network finds them."""
+
+from pathlib import Path
+from typing import Literal
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import Progress, track
+from rich.table import Table
+from torch import nn
+
+from stereohg.data.files import write_png
+from stereohg.data.pairs import PICTURE_SUFFIXES
+from stereohg.data.people.boxes import boxes_of, read_boxes
+from stereohg.data.people.registry import KEYPOINT_DATASETS, KeypointData, create_keypoint_dataset
+from stereohg.data.people.samples import KeypointDataset
+from stereohg.data.people.skeletons import COCO, MPII
+from stereohg.devices import Precision
+from stereohg.evaluation import save_json
+from stereohg.models.weights import load_model
+from stereohg.pose.decoding import Decoding
+from stereohg.pose.evaluation import THRESHOLDS, evaluate_keypoints
+from stereohg.pose.keypoints import Keypoints, save_coco_results, save_csv
+from stereohg.pose.prediction import KeypointPredictor
+
+LISTED = 20  # skipped people that are printed one by one
+NAMES = {"pckh": "PCKh", "torso": "PCK of the torso", "person": "PCK of the person"}
+
+
+def pose(
+    action: Literal["predict", "evaluate"],
+    source: Path,
+    model: str | None = None,
+    output: Path | None = None,
+    boxes: Path | None = None,
+    data: KeypointData | None = None,
+    split: str | None = None,
+    size: int = 256,
+    flip: bool = False,
+    decoding: Decoding = "dark",
+    published: bool = False,
+    least_score: float = 0.1,
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> int:
+    """Predicts the keypoints of people in pictures, or evaluates a network on a set with known keypoints.
+
+    predict writes keypoints.json (COCO's form for results), keypoints.csv, and NAME_keypoints.png with the skeletons.
+    evaluate prints PCKh at 0.5 of MPII, PCK at 0.2 of the torso of LSP, OKS AP of COCO (in the annotated boxes), PCK
+    at 0.1 of the box of a set of one's own, and writes metrics.json and keypoints.json where there is an output.
+
+    Args:
+        action: predict or evaluate.
+        source: the picture or a folder of them; to evaluate, the set's folder (or, of one's own, its table).
+        model: the path of a weights file, ours or pytorch-pose's.
+        output: the folder for what is written; predict needs one.
+        boxes: predict: the people's boxes, a .csv (image,x,y,width,height) or a .json (COCO's results); without it each
+            picture is one person.
+        data: evaluate: the set.
+        split: evaluate: of the set; MPII has validation, LSP test, COCO val2017 if not named.
+        size: height and width of the crops that the network sees.
+        flip: the mean with the mirrored picture's heatmaps.
+        decoding: dark (sub-pixel), quarter (as published) or argmax.
+        published: crops, decoding and rounding as pytorch-pose has them.
+        least_score: predict: keypoints of lower scores are not drawn.
+        device: auto, cpu, cuda, cuda:1, ...
+        precision: auto, float32, bfloat16 or float16.
+
+    Returns:
+        The exit status: 1 when a picture could not be read.
+    """
+    if model is None:
+        raise ValueError("--model is needed: the path of a keypoint network's weights; none come with the package")
+    network = load_model(model)
+    options = {"size": (size, size), "flip": flip, "decoding": decoding, "published": published}
+    console = Console(markup=False, highlight=False, soft_wrap=True)  # a file's name may look like markup
+    if action == "evaluate":
+        dataset = _dataset(data, source, split, network)
+        predictor = KeypointPredictor(network, device, precision, skeleton=dataset.skeleton, **options)
+        return _evaluate(predictor, dataset, data, split, console, output)
+    if output is None:
+        raise ValueError("--output is needed: the folder for the keypoints and pictures")
+    predictor = KeypointPredictor(network, device, precision, **options)
+    return _predict(predictor, source, boxes, console, output, least_score)
+
+
+def _predict(
+    predictor: KeypointPredictor, source: Path, boxes: Path | None, console: Console, output: Path, least_score: float
+) -> int:
+    known = None if boxes is None else read_boxes(boxes)
+    results: dict[Path, Keypoints] = {}
+    problems = []
+    for picture in track(_pictures(source), "predicting", console=Console(stderr=True)):
+        own = None if known is None else boxes_of(picture, known)
+        if own == []:
+            console.print(f"{picture.name}: no boxes in {boxes}", style="yellow")
+            continue
+        try:
+            found = results[picture] = predictor(picture, own)
+            write_png(output / f"{picture.stem}_keypoints.png", found.draw(picture, least_score))
+        except Exception as error:  # whatever it is, the other pictures go on
+            kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+            problems.append(f"{picture.name}: {kind}{error}")
+    for problem in problems:
+        console.print(f"failed: {problem}", style="bold red")
+    save_coco_results(output / "keypoints.json", [(_image_id(picture), found) for picture, found in results.items()])
+    save_csv(output / "keypoints.csv", [(picture.name, found) for picture, found in results.items()])
+    people = sum(map(len, results.values()))
+    console.print(f"{people} people in {len(results)} pictures: {output / 'keypoints.json'}")
+    return 1 if problems else 0
+
+
+def _pictures(source: Path) -> list[Path]:
+    if source.is_dir():
+        pictures = [path for path in sorted(source.iterdir()) if path.suffix.lower() in PICTURE_SUFFIXES]
+        if not pictures:
+            raise FileNotFoundError(f"{source}: no pictures there")
+        stems = [path.stem for path in pictures]
+        twice = next((path for path in pictures if stems.count(path.stem) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{source} has two pictures named {twice.stem!r}; keep one")
+        return pictures
+    if not source.is_file():
+        raise FileNotFoundError(f"{source}: no such picture or folder")
+    return [source]
+
+
+def _image_id(picture: Path) -> int | str:
+    """COCO's pictures are named by their numbers."""
+    return int(picture.stem) if picture.stem.isdecimal() else picture.stem
+
+
+def _dataset(data: KeypointData | None, source: Path, split: str | None, network: nn.Module) -> KeypointDataset:
+    if data is None:
+        raise ValueError(f"--data says which set {source} is: one of {', '.join(KEYPOINT_DATASETS)}")
+    options = {}
+    if data == "lsp" and getattr(network, "num_keypoints", None) == len(MPII):
+        options["skeleton"] = MPII
+    return create_keypoint_dataset(data, source, split, on_error="skip", **options)
+
+
+def _evaluate(
+    predictor: KeypointPredictor,
+    dataset: KeypointDataset,
+    data: KeypointData,
+    split: str | None,
+    console: Console,
+    output: Path | None,
+) -> int:
+    entry = KEYPOINT_DATASETS[data]
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(data, total=len(dataset))
+        result = evaluate_keypoints(predictor, dataset, on_person=lambda: progress.advance(task))
+    if entry.measure == "oks" and dataset.skeleton is COCO:
+        document = result.oks(dataset)
+        console.print(_ap_table(document))
+    else:  # OKS has constants of COCO's keypoints alone
+        document = result.pck("person" if entry.measure == "oks" else entry.measure)
+        console.print(_pck_table(document))
+    left_out = [f"{count} with {reason}" for reason, count in dataset.left_out.items()]
+    console.print(f"{len(result.people)} people, {len(result.skipped)} skipped" + "".join(f", {o}" for o in left_out))
+    for reason in result.skipped[:LISTED]:
+        console.print(f"skipped: {reason}", style="yellow")
+    if len(result.skipped) > LISTED:
+        console.print(f"skipped: {len(result.skipped) - LISTED} more", style="yellow")
+    if output is not None:
+        about = {"data": data, "split": split or entry.evaluated, "left_out": dataset.left_out}
+        save_json(output / "metrics.json", {**about, **document, "skipped": result.skipped})
+        save_json(output / "keypoints.json", result.coco_results(getattr(dataset, "category", 1)))
+        console.print(f"written: {output / 'metrics.json'}")
+    return 1 if result.skipped else 0
+
+
+def _pck_table(document: dict) -> Table:
+    measure = document["measure"]
+    title = f"{NAMES[measure]} at {THRESHOLDS[measure]:g}, %"
+    caption = f"{document['instances']} keypoints of {document['people']} people"
+    if document["without_unit"]:
+        caption += f", {document['without_unit']} of them without a unit"
+    table = Table(title=title, caption=caption, box=SIMPLE)
+    cells = {**document["groups"], "mean": document["mean"], "pooled": document["pooled"], "AUC": document["auc"]}
+    for heading in cells:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_row(*("" if value is None else f"{value:.2f}" for value in cells.values()))
+    return table
+
+
+def _ap_table(document: dict) -> Table:
+    table = Table(title="object keypoint similarity, annotated boxes", box=SIMPLE)
+    cells = {name: value for name, value in document.items() if name != "measure"}
+    for heading in cells:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_row(*(f"{value:.3f}" for value in cells.values()))
+    return table

@@ -1,0 +1,1 @@
+"""Sets of people with keypoints; `samples.py` has their common base."""

@@ -1,0 +1,1 @@
+"""The keypoint hourglass in use: prediction, decoding, evaluation."""

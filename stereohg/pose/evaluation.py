@@ -1,0 +1,151 @@
+"""How well a keypoint network does on a set, by the measure that papers report on it.
+
+People are cropped by the set's own windows, so that no detector is part of the figures; those of COCO are the
+annotated boxes, and figures with a detector's boxes are lower.
+
+Shapes: N people, K keypoints; keypoints (N,K,2) pixels of the pictures, scores (N,K).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stereohg.data.people.coco import CocoKeypoints
+from stereohg.data.people.crop import MARGIN
+from stereohg.data.people.samples import KeypointDataset, KeypointSample, Person
+from stereohg.data.people.skeletons import Skeleton
+from stereohg.data.preprocess import as_rgb
+from stereohg.pose.keypoints import Keypoints
+from stereohg.pose.metrics import distances, oks_average_precision, pck_summary
+from stereohg.pose.prediction import KeypointPredictor
+
+THRESHOLDS = {"pckh": 0.5, "torso": 0.2, "person": 0.1}
+"""PCK's measures and the thresholds that papers report, in units: 0.6 of the head box's diagonal (MPII), the distance
+between the skeleton's two of the torso (LSP), the longer side of the person's box."""
+
+
+@dataclass(frozen=True, eq=False)
+class KeypointEvaluation:
+    """What ``evaluate_keypoints`` returns.
+
+    Attributes:
+        people: as they were measured, in the set's order, each with its window.
+        keypoints: (N,K,2) pixels.
+        scores: (N,K).
+        skeleton: of the set.
+        skipped: why others were not, in words.
+    """
+
+    people: list[Person]
+    keypoints: np.ndarray
+    scores: np.ndarray
+    skeleton: Skeleton
+    skipped: list[str]
+
+    def pck(self, measure: str) -> dict:
+        """``pck_summary`` at the measure's threshold, and how many people had no unit and do not count.
+
+        Raises:
+            ValueError: there is no such measure, the skeleton has no torso, or nobody has a unit.
+        """
+        unit = self._unit(measure)
+        truth, labelled = (np.stack([getattr(p, name) for p in self.people]) for name in ("keypoints", "labelled"))
+        summary = pck_summary(distances(self.keypoints, truth, labelled, unit), self.skeleton, THRESHOLDS[measure])
+        return {"measure": measure, **summary, "people": len(self.people), "without_unit": int(np.isnan(unit).sum())}
+
+    def oks(self, dataset: CocoKeypoints) -> dict:
+        """COCO's ten figures on the pictures of these people."""
+        return {"measure": "oks", **oks_average_precision(dataset.annotations, self.coco_results(dataset.category))}
+
+    def coco_results(self, category: int = 1) -> list[dict]:
+        """A result for each person, in the form of COCO's."""
+        results = []
+        for person, points, scores in zip(self.people, self.keypoints, self.scores, strict=True):
+            window = person.window
+            side = window.side / MARGIN
+            box = np.array([[window.x + 0.5 - side / 2, window.y + 0.5 - side / 2, side, side]])
+            (result,) = Keypoints(points[None], scores[None], box, self.skeleton).coco_results(person.image_id)
+            results.append(result | {"category_id": category})
+        return results
+
+    def _unit(self, measure: str) -> np.ndarray:
+        """(N,) pixels, NaN where the person has none."""
+        if measure == "pckh":
+            return np.array([person.head_size for person in self.people])
+        if measure == "person":
+            return np.array([person.window.side / MARGIN for person in self.people])
+        if measure != "torso":
+            raise ValueError(f"there is no measure {measure!r} of PCK; known are {', '.join(THRESHOLDS)}")
+        if self.skeleton.torso is None:
+            raise ValueError(f"skeleton {self.skeleton.name} has no torso; take the measure 'person'")
+        ends = list(self.skeleton.torso)
+        lengths = [float(np.linalg.norm(np.diff(p.keypoints[ends], axis=0))) for p in self.people]
+        there = [p.labelled[ends].all() and length > 0 for p, length in zip(self.people, lengths, strict=True)]
+        return np.where(there, lengths, np.nan)
+
+
+def evaluate_keypoints(
+    predictor: KeypointPredictor,
+    dataset: KeypointDataset,
+    on_person: Callable[[], None] | None = None,
+) -> KeypointEvaluation:
+    """Predicts everyone in a set.
+
+    Args:
+        predictor: of the network.
+        dataset: whose people are read as they are, without augmentation.
+        on_person: called after each person, for progress.
+
+    Raises:
+        ValueError: the network's keypoints are not the set's, or nobody can be read.
+    """
+    return join([evaluate_share(predictor, dataset, range(len(dataset)), on_person)])
+
+
+def join(shares: Sequence[KeypointEvaluation]) -> KeypointEvaluation:
+    """The evaluation of all whom any of the shares has; ValueError where that is nobody."""
+    people = [person for share in shares for person in share.people]
+    skipped = [reason for share in shares for reason in share.skipped]
+    if not people:
+        raise ValueError(f"nobody of {len(skipped)} can be read: {skipped[0]}")
+    keypoints, scores = (np.concatenate([getattr(share, name) for share in shares]) for name in ("keypoints", "scores"))
+    return KeypointEvaluation(people, keypoints, scores, shares[0].skeleton, skipped)
+
+
+def evaluate_share(
+    predictor: KeypointPredictor,
+    dataset: KeypointDataset,
+    indices: Sequence[int],
+    on_person: Callable[[], None] | None = None,
+) -> KeypointEvaluation:
+    """``evaluate_keypoints`` for some of the people, who may be none: what one process of several does."""
+    if predictor.skeleton.keypoints != dataset.skeleton.keypoints:
+        raise ValueError(
+            f"the network has the keypoints of {predictor.skeleton.name} and the set those of {dataset.skeleton.name}"
+        )
+    count = len(dataset.skeleton)
+    people, keypoints, scores = [], [np.zeros((0, count, 2), np.float32)], [np.zeros((0, count), np.float32)]
+    skipped = list(dataset.problems) if 0 in indices else []  # told once, by whoever has the first person
+    waiting: list[KeypointSample] = []
+
+    def locate() -> None:
+        windows = [sample.person.window for sample in waiting]
+        points, peaks = predictor.locate([as_rgb(sample.image) for sample in waiting], windows)
+        people.extend(sample.person for sample in waiting)
+        keypoints.append(points)
+        scores.append(peaks)
+        waiting.clear()
+
+    for index in indices:
+        try:
+            waiting.append(dataset.read(index))
+        except (OSError, ValueError) as error:
+            skipped.append(f"{dataset.people[index].name}: {error}")
+        if len(waiting) == predictor.batch_size:
+            locate()
+        if on_person:
+            on_person()
+    if waiting:
+        locate()
+    return KeypointEvaluation(people, np.concatenate(keypoints), np.concatenate(scores), dataset.skeleton, skipped)

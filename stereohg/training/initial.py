@@ -1,0 +1,30 @@
+"""The weights that a training begins with."""
+
+from torch import nn
+
+from stereohg.models.checkpoint import check_state
+from stereohg.models.registry import create_model
+from stereohg.models.weights import load_model
+from stereohg.training.config import ModelConfig
+
+
+def start(config: ModelConfig) -> nn.Module:
+    """The network with the weights that training begins with.
+
+    Raises:
+        ValueError: there are no weights where some are asked for, or they are another network's.
+        FileNotFoundError: there is no such file.
+    """
+    if config.weights is None:
+        raise ValueError(
+            "this recipe goes on from weights: give --model.weights FILE (or random, to start from nothing)"
+        )
+    if config.weights == "random":
+        return create_model(config.name, **config.arguments)
+    loaded = load_model(config.weights)
+    if loaded.architecture != config.name:
+        raise ValueError(f"{config.weights} holds {loaded.architecture}, and the recipe trains {config.name}")
+    network = create_model(config.name, **{**loaded.arguments, **config.arguments})
+    check_state(config.weights, loaded.state_dict(), network.state_dict(), config.name)
+    network.load_state_dict(loaded.state_dict())
+    return network

@@ -1,0 +1,138 @@
+"""Training of keypoint networks: people, losses on heatmaps, validation by the measure that papers report on the set.
+
+Shapes: B batch, K keypoints, H, W height and width of the crop, h = H/4, w = W/4; image (B,3,H,W), heatmaps (B,K,h,w).
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stereohg.data.people.registry import KEYPOINT_DATASETS, create_keypoint_dataset
+from stereohg.data.people.samples import NO_STD, KeypointBatch, KeypointDataset, KeypointExample, collate
+from stereohg.models.weights import save_model
+from stereohg.pose.evaluation import evaluate_share, join
+from stereohg.pose.metrics import heatmap_accuracy
+from stereohg.pose.prediction import KeypointPredictor
+from stereohg.training.config import KeypointTraining, PeopleConfig
+from stereohg.training.heatmap_losses import heatmap_loss
+from stereohg.training.initial import start
+from stereohg.visual import heat
+
+
+class KeypointTask:
+    """See ``Task``.
+
+    Raises:
+        ValueError, OSError: a set, network or weights cannot be had; the message says why.
+    """
+
+    measures = ("loss", "accuracy")
+
+    def __init__(self, config: KeypointTraining):
+        self.config = config
+        self.samples = self._open(config.data, config.augmentation, config.seed)
+        self.collate: Callable = partial(collate, mean=self.samples.mean, std=NO_STD)
+        self.validation: KeypointDataset | None = None
+        if config.validation_data is not None:
+            tried = config.validation_data
+            if KEYPOINT_DATASETS[tried.name].has_root:
+                tried = replace(tried, root=tried.root or config.data.root)
+            self.validation = self._open(tried)
+
+    def _open(self, config: PeopleConfig, augmentation=None, seed: int = 0) -> KeypointDataset:
+        options = {
+            "augmentation": augmentation,
+            "size": (self.config.size, self.config.size),
+            "targets": self.config.targets,
+            "published": self.config.published,
+            "seed": seed,
+            "on_error": config.on_error,
+        }
+        return create_keypoint_dataset(config.name, config.root, config.split, **{**options, **config.options})
+
+    @property
+    def validates(self) -> bool:
+        return self.validation is not None
+
+    def network(self) -> nn.Module:
+        arguments = {"num_keypoints": len(self.samples.skeleton), **self.config.model.arguments}
+        network = start(replace(self.config.model, arguments=arguments))
+        if network.num_keypoints != len(self.samples.skeleton):
+            raise ValueError(
+                f"the network has {network.num_keypoints} keypoints, and {self.config.data.name} "
+                f"{len(self.samples.skeleton)}; leave num_keypoints out"
+            )
+        return network
+
+    def uncounted(self, sample: KeypointExample) -> KeypointExample:
+        return replace(sample, weight=np.zeros_like(sample.weight), counts=False)
+
+    def counts(self, batch: KeypointBatch) -> Tensor:
+        """People."""
+        return batch.counts.sum().unsqueeze(0)
+
+    def losses(self, network: nn.Module, batch: KeypointBatch, counts: Tensor) -> Tensor:
+        predictions = network(batch.image)
+        with torch.autocast(batch.image.device.type, enabled=False):
+            loss = heatmap_loss(predictions, batch.heatmaps, batch.weight, self.config.hardest, counts[0])
+        with torch.no_grad():
+            accuracy = heatmap_accuracy(predictions[-1], batch.heatmaps)
+        share = batch.counts.sum() / counts[0].clamp(min=1)
+        return torch.stack([loss, accuracy * share.to(loss.dtype)])
+
+    def validate(
+        self, network: nn.Module, rank: int, processes: int, gather: Callable[[list], list]
+    ) -> dict[str, float]:
+        """The set's measure by name, such as pckh.mean, pckh.ankle or oks.AP."""
+        config, dataset = self.config, self.validation
+        predictor = KeypointPredictor(
+            deepcopy(self._with_card(network)),  # as it changes the network's memory
+            next(network.parameters()).device,
+            config.precision,
+            size=dataset.size,
+            published=config.published,
+            skeleton=dataset.skeleton,
+        )
+        share = evaluate_share(predictor, dataset, range(rank, len(dataset), processes))
+        result = join(gather([share]))
+        measure = KEYPOINT_DATASETS[config.validation_data.name].measure
+        if measure == "oks":
+            return {f"oks.{name}": value for name, value in result.oks(dataset).items() if name != "measure"}
+        found = result.pck(measure)
+        figures = {name: found[name] for name in ("mean", "pooled", "auc")}
+        figures |= {name: value for name, value in found["groups"].items() if value is not None}
+        return {f"{measure}.{name}": value for name, value in figures.items()}
+
+    def pictures(self, network: nn.Module, batch: KeypointBatch) -> dict[str, np.ndarray]:
+        """The first crop, and on it the heatmaps, the truth's and the prediction's, the largest of all keypoints."""
+        predicted = network(batch.image[:1])[-1]
+        mean = torch.tensor(self.samples.mean)[:, None, None]
+        image = (batch.image[0].cpu() + mean).clamp(0, 1).permute(1, 2, 0).numpy()
+        pictures = {"image": np.round(255 * image).astype(np.uint8)}
+        for name, maps in (("truth", batch.heatmaps), ("prediction", predicted)):
+            largest = maps[0].float().amax(0).clamp(0, 1).cpu().numpy()
+            pictures[name] = heat(pictures["image"], cv2.resize(largest, image.shape[1::-1]))
+        return pictures
+
+    def example(self, network: nn.Module) -> tuple[Tensor]:
+        return (torch.zeros(1, 3, network.multiple, network.multiple, device=next(network.parameters()).device),)
+
+    def save(self, network: nn.Module, path: Path, training: dict, metrics: dict) -> None:
+        self._with_card(network)
+        save_model(network, path, {"training": training, "metrics": metrics}, half=self.config.model.half)
+
+    def _with_card(self, network: nn.Module) -> nn.Module:
+        """The network, which says by its card what its input and its keypoints are."""
+        dataset = self.samples
+        network.card = {
+            "normalisation": {"mean": list(dataset.mean), "std": list(NO_STD)},
+            "skeleton": asdict(dataset.skeleton),
+        }
+        return network
