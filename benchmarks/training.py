@@ -15,10 +15,11 @@ from environment import alone, environment
 
 from stereohg.data.stereo import StereoBatch
 from stereohg.measure import measured
+from stereohg.models.inference import channels_last
 from stereohg.recipes import load_recipe
 from stereohg.training.config import DataConfig, ReportConfig
 from stereohg.training.loop import train
-from stereohg.training.optimisation import channels_last, make_optimiser
+from stereohg.training.optimisation import make_optimiser
 from stereohg.training.report import HISTORY
 from stereohg.training.stereo import StereoTask
 

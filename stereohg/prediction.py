@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from stereohg.data.preprocess import Padding, Picture, as_rgb, to_tensor
 from stereohg.devices import Precision, choose_device, choose_dtype
 from stereohg.disparity import Disparity
+from stereohg.models.inference import ready_for_inference
 from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
 from stereohg.models.weights import bundled_names, load_model
 from stereohg.nn import confidence
@@ -46,8 +47,7 @@ class Predictor:
     """A network made ready for inference.
 
     Args:
-        model: a stereo network (which is moved to the device and put into ``eval()``), a bundled name, or the path
-            of a weights file.
+        model: a stereo network (of which a copy is made ready), a bundled name, or the path of a weights file.
         device: "auto" (CUDA, then MPS, then CPU) or a torch device.
         precision: "auto" is bfloat16 on CUDA devices that have it and float32 elsewhere; regression is float32 always.
     """
@@ -59,7 +59,7 @@ class Predictor:
             raise ValueError(f"{type(model).__name__} is no stereo network; see stereohg.list_models()")
         self.device = choose_device(device)
         self.dtype = choose_dtype(precision, self.device)
-        self.model = model.to(self.device).eval()
+        self.model = ready_for_inference(model).to(self.device)
         self.normalisation = getattr(model, "card", {}).get("normalisation", {})
         self._range = threading.Lock()  # the range of disparities is the model's, and each call's own
 

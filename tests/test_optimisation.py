@@ -8,7 +8,6 @@ from stereohg.training.config import LoopConfig, OptimiserConfig
 from stereohg.training.optimisation import (
     OPTIMISERS,
     Buffers,
-    channels_last,
     evaluation_mode,
     make_average,
     make_optimiser,
@@ -79,15 +78,6 @@ def test_frozen_batch_norms_stay_in_evaluation():
     assert [module.training for module in network] == [True, False, True, False, True]
     training_mode(network, LoopConfig())
     assert all(module.training for module in network)
-
-
-def test_channels_last_changes_no_number():
-    network = blocks()
-    before = [parameter.clone() for parameter in network.parameters()]
-    after = list(channels_last(network).parameters())
-    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
-    assert network[0].weight.is_contiguous(memory_format=torch.channels_last)
-    assert network[2].weight.is_contiguous(memory_format=torch.channels_last_3d)
 
 
 def test_buffers_come_back():

@@ -22,6 +22,9 @@ class Constant(StereoNetwork):
         self.level = level
         self.fed = []
 
+    def __deepcopy__(self, memo):
+        return self  # what it was fed is asked of it
+
     def costs(self, left, right):
         self.check_input(left, right)
         self.fed.append((*left.shape[-2:], self.max_disp))

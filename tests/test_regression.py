@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stereohg.nn import confidence, convex_upsample, soft_argmin, upsampled_soft_argmin
+from stereohg.nn import confidence, convex_upsample, regression, soft_argmin, upsampled_soft_argmin
 from tests import literal
 
 
@@ -73,3 +74,23 @@ def test_gradients():
     assert torch.autograd.gradcheck(soft_argmin, (x,))
     assert torch.autograd.gradcheck(lambda x: upsampled_soft_argmin(x, 16, (8, 8)), (x,))
     assert torch.autograd.gradcheck(lambda x: soft_argmin(x, radius=1), (x,))
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_rows_at_a_time_change_nothing(monkeypatch, rows, align_corners):
+    """Against PyTorch's own upsampling and softmax of the whole, answers and gradients."""
+    x = similarity(2, 5, 3, 4).requires_grad_()
+    monkeypatch.setattr(regression, "TILE_BYTES_CPU", rows * 2 * 20 * 16 * x.element_size())
+    ours = upsampled_soft_argmin(x, 20, (12, 16), align_corners)
+    whole = F.interpolate(x[:, None], (20, 12, 16), mode="trilinear", align_corners=align_corners)[:, 0]
+    expected = soft_argmin(whole)
+    torch.testing.assert_close(ours, expected)
+    gradient = similarity(2, 12, 16)
+    torch.testing.assert_close(torch.autograd.grad(ours, x, gradient)[0], torch.autograd.grad(expected, x, gradient)[0])
+
+
+def test_large_similarities_do_not_overflow():
+    x = torch.zeros(1, 4, 2, 2)
+    x[:, 2] = 1e4
+    assert torch.isfinite(upsampled_soft_argmin(x, 16, (8, 8))).all()

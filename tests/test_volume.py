@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stereohg.nn import concat_volume, correlation_volume, groupwise_volume
+from stereohg.nn import concat_volume, concat_volume_conv, correlation_volume, groupwise_volume
 from tests import literal
 
 SIZES = {
@@ -37,6 +37,34 @@ def test_volumes_equal_the_loops(num_disp, width, groups, per_group):
         literal.correlation_volume(left, right, num_disp),
         rtol=1e-14,
         atol=1e-14,
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    num_disp=st.integers(1, 9),
+    width=st.integers(1, 9),
+    channels=st.integers(1, 3),
+    biased=st.booleans(),
+    last=st.booleans(),
+)
+def test_the_convolution_needs_no_volume(num_disp, width, channels, biased, last):
+    left, right = features(channels, width)
+    generator = torch.Generator().manual_seed(num_disp)
+    weight = torch.randn(2, 2 * channels, 3, 3, 3, generator=generator, dtype=torch.float64)
+    if last:
+        weight = weight.contiguous(memory_format=torch.channels_last_3d)
+    bias = torch.randn(2, generator=generator, dtype=torch.float64) if biased else None
+    volume = literal.concat_volume(left, right, num_disp)
+    expected = torch.nn.functional.conv3d(volume, weight, bias, padding=1)
+    torch.testing.assert_close(concat_volume_conv(left, right, num_disp, weight, bias), expected, rtol=0, atol=1e-12)
+
+
+def test_gradients_of_the_convolution_without_volume():
+    left, right = (x[:1].requires_grad_() for x in features(2, 6))
+    weight = torch.randn(2, 4, 3, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.autograd.gradcheck(
+        lambda *inputs: concat_volume_conv(*inputs[:2], 4, inputs[2]), (left, right, weight.requires_grad_())
     )
 
 

@@ -12,9 +12,9 @@ from torch import nn
 from stereohg.data.files import write_png
 from stereohg.data.pairs import PICTURE_SUFFIXES
 from stereohg.data.people.boxes import boxes_of, read_boxes
-from stereohg.data.people.registry import KEYPOINT_DATASETS, KeypointData, create_keypoint_dataset
+from stereohg.data.people.registry import KEYPOINT_DATASETS, KeypointData, create_keypoint_dataset, measure_of
 from stereohg.data.people.samples import KeypointDataset
-from stereohg.data.people.skeletons import COCO, MPII
+from stereohg.data.people.skeletons import MPII
 from stereohg.devices import Precision
 from stereohg.evaluation import save_json
 from stereohg.models.weights import load_model
@@ -147,15 +147,15 @@ def _evaluate(
     console: Console,
     output: Path | None,
 ) -> int:
-    entry = KEYPOINT_DATASETS[data]
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(data, total=len(dataset))
         result = evaluate_keypoints(predictor, dataset, on_person=lambda: progress.advance(task))
-    if entry.measure == "oks" and dataset.skeleton is COCO:
+    measure = measure_of(data, dataset.skeleton)
+    if measure == "oks":
         document = result.oks(dataset)
         console.print(_ap_table(document))
-    else:  # OKS has constants of COCO's keypoints alone
-        document = result.pck("person" if entry.measure == "oks" else entry.measure)
+    else:
+        document = result.pck(measure)
         console.print(_pck_table(document))
     left_out = [f"{count} with {reason}" for reason, count in dataset.left_out.items()]
     console.print(f"{len(result.people)} people, {len(result.skipped)} skipped" + "".join(f", {o}" for o in left_out))
@@ -164,7 +164,7 @@ def _evaluate(
     if len(result.skipped) > LISTED:
         console.print(f"skipped: {len(result.skipped) - LISTED} more", style="yellow")
     if output is not None:
-        about = {"data": data, "split": split or entry.evaluated, "left_out": dataset.left_out}
+        about = {"data": data, "split": split or KEYPOINT_DATASETS[data].evaluated, "left_out": dataset.left_out}
         save_json(output / "metrics.json", {**about, **document, "skipped": result.skipped})
         save_json(output / "keypoints.json", result.coco_results(getattr(dataset, "category", 1)))
         console.print(f"written: {output / 'metrics.json'}")

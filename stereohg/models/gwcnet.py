@@ -8,11 +8,12 @@ similarity (B,D/4,H/4,W/4), disparity (B,H,W).
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.models.features import ResidualTrunk, fusion, initialise_as_published, similarity_head
 from stereohg.models.stereo import StereoNetwork
-from stereohg.nn import BasicBlock, ConvNormAct, Hourglass, concat_volume, groupwise_volume
+from stereohg.nn import BasicBlock, ConvNormAct, Hourglass, concat_volume_conv, groupwise_volume
 
 NUM_GROUPS = 40
 CONCAT_CHANNELS = 12
@@ -39,20 +40,26 @@ class GwcNet(StereoNetwork):
         initialise_as_published(self)
 
     def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
-        self.check_input(left, right)
-        left, right = torch.cat(self.features(left), 1), torch.cat(self.features(right), 1)
-        outputs = [self.refine(self.entry(self.volume(left, right)))]
-        for stack in self.stacks:
-            outputs.append(stack(outputs[-1]))
-        pairs = list(zip(self.heads, outputs, strict=True))
-        return [head(output).squeeze(1) for head, output in (pairs if self.training else pairs[-1:])]
+        x = self.refine(self.enter(left, right))
+        costs = [self.heads[0](x).squeeze(1)] if self.training else []
+        for stack, head in zip(self.stacks, self.heads[1:], strict=True):
+            x = stack(x)
+            if self.training or stack is self.stacks[-1]:
+                costs.append(head(x).squeeze(1))
+        return costs
 
-    def volume(self, left: Tensor, right: Tensor) -> Tensor:
-        """Features (B,320,H/4,W/4) to the cost volume (section 3.2)."""
+    def enter(self, left: Tensor, right: Tensor) -> Tensor:
+        """Images to (B,32,D/4,H/4,W/4), by the volume (section 3.2), of which the concatenated half is never there."""
+        self.check_input(left, right)
+        left, right = self.of_both(lambda image: torch.cat(self.features(image), 1), left, right)
+        first, second = self.entry
+        correlated, concatenated = first.conv.weight[:, :NUM_GROUPS], first.conv.weight[:, NUM_GROUPS:]
         volume = groupwise_volume(left, right, self.num_levels, NUM_GROUPS)
-        if self.fusion is None:
-            return volume
-        return torch.cat((volume, concat_volume(self.fusion(left), self.fusion(right), self.num_levels)), 1)
+        convolved = F.conv3d(volume, correlated, first.conv.bias, padding=1)
+        if self.fusion is not None:
+            left, right = self.of_both(self.fusion, left, right)
+            convolved = convolved + concat_volume_conv(left, right, self.num_levels, concatenated)
+        return second(first.finish(convolved))
 
 
 def hourglass(channels: int = 32) -> Hourglass:

@@ -7,15 +7,12 @@ Shapes: B batch, D disparity levels, H height, W width; image (B,3,H,W), volume 
 similarity (B,D/4,H/4,W/4), disparity (B,H,W).
 """
 
-from itertools import accumulate
-from operator import add
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.models.features import PyramidFeatures, initialise_as_published, similarity_head
 from stereohg.models.stereo import StereoNetwork
-from stereohg.nn import BasicBlock, ConvNormAct, Hourglass, concat_volume
+from stereohg.nn import BasicBlock, ConvNormAct, Hourglass, concat_volume_conv
 
 
 class StackedHourglass(nn.Module):
@@ -48,50 +45,53 @@ class StackedHourglass(nn.Module):
         return self.up(post), pre, post
 
 
-class PSMNet(StereoNetwork):
-    """The stacked hourglass network."""
+class _PSMNet(StereoNetwork):
+    """What the two networks share: features, and the first convolutions of their volume."""
 
     def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0):
         super().__init__(max_disp, align_corners, output_scale)
         self.features = PyramidFeatures()
         self.entry = nn.Sequential(ConvNormAct(64, 32, dim=3), ConvNormAct(32, 32, dim=3))
+
+    def enter(self, left: Tensor, right: Tensor) -> Tensor:
+        """Images to (B,32,D/4,H/4,W/4). The concatenation volume itself, the largest tensor, is never there."""
+        self.check_input(left, right)
+        left, right = self.of_both(lambda image: self.features(image, self.align_corners), left, right)
+        first, second = self.entry
+        weight, bias = first.conv.weight, first.conv.bias
+        return second(first.finish(concat_volume_conv(left, right, self.num_levels, weight, bias)))
+
+
+class PSMNet(_PSMNet):
+    """The stacked hourglass network."""
+
+    def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0):
+        super().__init__(max_disp, align_corners, output_scale)
         self.refine = BasicBlock(32, 32, dim=3)
         self.stacks = nn.ModuleList(StackedHourglass() for _ in range(3))
         self.heads = nn.ModuleList(similarity_head() for _ in range(3))
         initialise_as_published(self)
 
     def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
-        self.check_input(left, right)
-        left = self.features(left, self.align_corners)
-        right = self.features(right, self.align_corners)
-        first = self.refine(self.entry(concat_volume(left, right, self.num_levels)))
-
-        out, first_pre, post = self.stacks[0](first)
-        outputs = [out + first]
-        for stack in self.stacks[1:]:
-            out, _, post = stack(outputs[-1], first_pre, post)
-            outputs.append(out + first)
-
-        # each head adds to the one before, so that the answer needs all three
-        heads = (head(output) for head, output in zip(self.heads, outputs, strict=True))
-        costs = [cost.squeeze(1) for cost in accumulate(heads, add)]
+        x = first = self.refine(self.enter(left, right))
+        first_pre, post, costs = None, None, []
+        for stack, head in zip(self.stacks, self.heads, strict=True):
+            out, pre, post = stack(x, first_pre, post)
+            first_pre = pre if first_pre is None else first_pre
+            x = out + first
+            cost = head(x).squeeze(1)
+            costs.append(costs[-1] + cost if costs else cost)  # so that the answer needs all three heads
         return costs if self.training else costs[-1:]
 
 
-class PSMNetBasic(StereoNetwork):
+class PSMNetBasic(_PSMNet):
     """The network without hourglasses (table 1, "basic"): four residual blocks in their place."""
 
     def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0):
         super().__init__(max_disp, align_corners, output_scale)
-        self.features = PyramidFeatures()
-        self.entry = nn.Sequential(ConvNormAct(64, 32, dim=3), ConvNormAct(32, 32, dim=3))
         self.refine = nn.Sequential(*(BasicBlock(32, 32, dim=3) for _ in range(4)))
         self.head = similarity_head()
         initialise_as_published(self)
 
     def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
-        self.check_input(left, right)
-        left = self.features(left, self.align_corners)
-        right = self.features(right, self.align_corners)
-        volume = self.refine(self.entry(concat_volume(left, right, self.num_levels)))
-        return [self.head(volume).squeeze(1)]
+        return [self.head(self.refine(self.enter(left, right))).squeeze(1)]

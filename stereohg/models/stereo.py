@@ -4,6 +4,7 @@ Shapes: image (B,3,H,W) normalised, similarity (B,D/4,H/4,W/4), disparity (B,H,W
 left x minus right x.
 """
 
+from collections.abc import Callable
 from numbers import Real
 
 import torch
@@ -67,6 +68,12 @@ class StereoNetwork(nn.Module):
         """One similarity volume to full-size disparities (B,H,W), in float32 at least."""
         cost = cost.to(torch.promote_types(cost.dtype, torch.float32))
         return self.output_scale * upsampled_soft_argmin(cost, self.max_disp, size, self.align_corners)
+
+    def of_both(self, features: Callable[[Tensor], Tensor], left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of the two images: as one batch in eval; one by one in training, each with its own statistics."""
+        if self.training:
+            return features(left), features(right)
+        return features(torch.cat((left, right))).chunk(2)
 
     def check_input(self, left: Tensor, right: Tensor) -> None:
         """Raises ValueError where the pair cannot be fed to the network, with the mend."""

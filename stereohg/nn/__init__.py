@@ -3,7 +3,7 @@
 from stereohg.nn.hourglass import Hourglass
 from stereohg.nn.layers import BasicBlock, Bottleneck, ConvNormAct
 from stereohg.nn.regression import confidence, convex_upsample, soft_argmax, soft_argmin, upsampled_soft_argmin
-from stereohg.nn.volume import concat_volume, correlation_volume, groupwise_volume
+from stereohg.nn.volume import concat_volume, concat_volume_conv, correlation_volume, groupwise_volume
 
 __all__ = [
     "BasicBlock",
@@ -11,6 +11,7 @@ __all__ = [
     "ConvNormAct",
     "Hourglass",
     "concat_volume",
+    "concat_volume_conv",
     "confidence",
     "convex_upsample",
     "correlation_volume",

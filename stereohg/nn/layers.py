@@ -4,6 +4,7 @@ Shapes: B batch, C channels, D disparity levels, H height, W width; (B,C,H,W) fo
 """
 
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -56,6 +57,23 @@ class ConvNormAct(nn.Sequential):
         if act:
             self.act = nn.ReLU(inplace=True)
 
+    def finish(self, convolved: Tensor) -> Tensor:
+        """Norm and activation, of what was convolved elsewhere with this weight."""
+        convolved = self.norm(convolved)
+        return self.act(convolved) if hasattr(self, "act") else convolved
+
+    def fold(self) -> None:
+        """Takes a batch norm into the convolution; for inference, with the running statistics."""
+        self.conv, self.norm = folded(self.conv, self.norm)
+
+
+def folded(conv: nn.Module, norm: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """A convolution and the batch norm behind it as one convolution; other norms stay as they are."""
+    if not isinstance(norm, nn.BatchNorm2d | nn.BatchNorm3d):
+        return conv, norm
+    transposed = isinstance(conv, nn.ConvTranspose2d | nn.ConvTranspose3d)
+    return fuse_conv_bn_eval(conv, norm, transposed), nn.Identity()
+
 
 class BasicBlock(nn.Module):
     """Two 3-wide convolutions and a skip, without an activation after the sum (PSMNet, table 1).
@@ -95,6 +113,11 @@ class Bottleneck(nn.Module):
         self.conv3 = conv(channels, out_channels, 1)
         self.skip = conv(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
         self.act = nn.ReLU(inplace=True)
+
+    def fold(self) -> None:
+        """Takes the inner batch norms into the convolutions before them; for inference."""
+        self.conv1, self.norm2 = folded(self.conv1, self.norm2)
+        self.conv2, self.norm3 = folded(self.conv2, self.norm3)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(self.act(self.norm1(x)))

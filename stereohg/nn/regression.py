@@ -6,9 +6,15 @@ Shapes: similarity (B,D,H,W), larger = likelier (softmax without a minus, as bot
 disparity (B,H,W); h, w, d the same at low resolution; heatmaps (B,K,H,W) of K keypoints.
 """
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+TILE_BYTES_CPU = 2**21  # stays in a core's cache
+TILE_BYTES = 2**27
 
 
 def soft_argmin(similarity: Tensor, radius: int | None = None) -> Tensor:
@@ -42,12 +48,104 @@ def upsampled_soft_argmin(
 ) -> Tensor:
     """Trilinear upsampling to (max_disp, H, W), then ``soft_argmin``: (B,d,h,w) -> (B,H,W) in pixels.
 
+    Neither the volume at full size nor its softmax is ever there as a whole: a few rows are upsampled and regressed
+    at a time, and in the backward pass once more.
+
     ``align_corners=True`` is what PyTorch did before version 0.4.1, when some published weights were trained.
     """
-    full = F.interpolate(
-        similarity.unsqueeze(1), (max_disp, *size), mode="trilinear", align_corners=align_corners
-    ).squeeze(1)
-    return soft_argmin(full)
+    with torch.autocast(similarity.device.type, enabled=False):
+        return _UpsampledSoftArgmin.apply(similarity, max_disp, size, align_corners)
+
+
+class _UpsampledSoftArgmin(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, similarity: Tensor, max_disp: int, size: tuple[int, int], align_corners: bool) -> Tensor:
+        rows = _UpsampledRows(similarity, max_disp, size, align_corners)
+        disparity = torch.cat([rows.expectation(tile)[0] for tile in rows.tiles], 1)
+        ctx.save_for_backward(similarity, disparity)
+        ctx.arguments = max_disp, size, align_corners
+        return disparity
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor):
+        similarity, disparity = ctx.saved_tensors
+        rows = _UpsampledRows(similarity, *ctx.arguments)
+        for tile in rows.tiles:
+            _, full, total = rows.expectation(tile)
+            here = slice(tile.start, tile.stop)
+            distance = rows.levels.view(-1, 1) - disparity[:, here].unsqueeze(2)
+            rows.add_gradient(tile, full.mul_(distance).mul_((gradient[:, here] / total).unsqueeze(2)))
+        return rows.gradient(), None, None, None
+
+
+class _Tile(NamedTuple):
+    """Rows ``start`` to ``stop`` of the full size, which come of the coarse rows ``first`` to ``last``."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+class _UpsampledRows:
+    """A similarity volume at full size, a few rows (B,rows,D,W) at a time; linear upsampling as matrix products."""
+
+    def __init__(self, similarity: Tensor, max_disp: int, size: tuple[int, int], align_corners: bool):
+        batch, coarse_levels, coarse_height, coarse_width = similarity.shape
+        height, width = size
+        like = similarity.dtype, similarity.device
+        self.up_levels = linear_weights(coarse_levels, max_disp, align_corners, *like)
+        self.up_rows = linear_weights(coarse_height, height, align_corners, *like)
+        self.up_columns = linear_weights(coarse_width, width, align_corners, *like)
+        self.levels = torch.arange(max_disp, dtype=similarity.dtype, device=similarity.device)
+        self.sums = torch.stack((torch.ones_like(self.levels), self.levels))
+        self.wide = (similarity @ self.up_columns.T).transpose(1, 2).contiguous()  # (B,h,d,W)
+        self.wide_gradient: Tensor | None = None
+        limit = TILE_BYTES_CPU if similarity.device.type == "cpu" else TILE_BYTES
+        step = max(1, limit // (batch * max_disp * width * similarity.element_size()))
+        self.tiles = [self._tile(y, min(y + step, height), align_corners) for y in range(0, height, step)]
+
+    def _tile(self, start: int, stop: int, align_corners: bool) -> _Tile:
+        height, coarse = self.up_rows.shape
+        first, last = (source_position(row, coarse, height, align_corners) for row in (start, stop - 1))
+        return _Tile(start, stop, int(first), min(int(last) + 2, coarse))
+
+    def expectation(self, tile: _Tile) -> tuple[Tensor, Tensor, Tensor]:
+        """Disparity (B,rows,W); what the probability (B,rows,D,W) is proportional to, and its sum over D (B,rows,W)."""
+        share = self.up_rows[tile.start : tile.stop, tile.first : tile.last]
+        coarse = torch.einsum("rh,bhdw->brdw", share, self.wide[:, tile.first : tile.last])
+        full = self.up_levels @ coarse
+        full = full.sub_(full.amax(2, keepdim=True)).exp_()  # the softmax does not change, and cannot overflow
+        total, weighted = (self.sums @ full).unbind(2)
+        return weighted / total, full, total
+
+    def add_gradient(self, tile: _Tile, gradient: Tensor) -> None:
+        """Takes a gradient (B,rows,D,W) back to the coarse rows."""
+        if self.wide_gradient is None:
+            self.wide_gradient = torch.zeros_like(self.wide)
+        share = self.up_rows[tile.start : tile.stop, tile.first : tile.last]
+        coarse = torch.einsum("rh,brdw->bhdw", share, self.up_levels.T @ gradient)
+        self.wide_gradient[:, tile.first : tile.last] += coarse
+
+    def gradient(self) -> Tensor:
+        """(B,d,h,w)."""
+        return self.wide_gradient.transpose(1, 2) @ self.up_columns
+
+
+def source_position(index: int, coarse: int, fine: int, align_corners: bool) -> float:
+    """Where in ``coarse`` samples the fine sample of this index lies."""
+    if align_corners:
+        return index * (coarse - 1) / (fine - 1) if fine > 1 else 0.0
+    return min(max((index + 0.5) * coarse / fine - 0.5, 0.0), coarse - 1.0)
+
+
+@lru_cache(maxsize=64)
+def linear_weights(coarse: int, fine: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(fine,coarse): what each of the coarse samples gives to each fine one in linear upsampling."""
+    with torch.inference_mode(False), torch.no_grad():
+        each = torch.eye(coarse, dtype=dtype).unsqueeze(0)
+        return F.interpolate(each, fine, mode="linear", align_corners=align_corners)[0].T.contiguous().to(device)
 
 
 def confidence(similarity: Tensor, radius: int = 1) -> Tensor:

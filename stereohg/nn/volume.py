@@ -29,10 +29,94 @@ def correlation_volume(left: Tensor, right: Tensor, num_disp: int) -> Tensor:
     return groupwise_volume(left, right, num_disp, num_groups=1)
 
 
-def _sweep(match, left: Tensor, right: Tensor, num_disp: int) -> Tensor:
-    """``match(left, shifted right)`` at every level, zero where the right image ends."""
+def concat_volume_conv(
+    left: Tensor, right: Tensor, num_disp: int, weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    """``conv3d(concat_volume(left, right, num_disp), weight, bias, padding=1)`` without the volume: (B,K,D,H,W).
+
+    A convolution is linear in each half of the volume. The left half does not change with the level, the right half
+    is one map that moves with it; so one 2-D convolution of each gives every level, but for the columns within two of
+    the diagonal x = d, where the volume begins, for the last column, where the kernel leaves the volume and not the
+    moved map, and for the first and last level, where the kernel leaves the volume, too.
+
+    Args:
+        left: features (B,C,H,W).
+        right: features (B,C,H,W).
+        num_disp: levels D.
+        weight: (K,2C,3,3,3).
+        bias: (K,), if any.
+    """
+    _check_pair(left, right)
+    maps: dict[tuple[int, ...], _ConvMaps] = {}
+    levels = []
+    for d in range(num_disp):
+        inside = tuple(step for step in (-1, 0, 1) if 0 <= d + step < num_disp)
+        if inside not in maps:
+            maps[inside] = _ConvMaps(left, right, weight, inside)
+        levels.append(maps[inside].level(d))
+    if weight.is_contiguous():
+        volume = torch.stack(levels, 2)
+    else:  # channels innermost, as the weight has them
+        volume = torch.stack([level.permute(0, 2, 3, 1) for level in levels], 1).permute(0, 4, 1, 2, 3)
+    return volume if bias is None else volume + bias.view(-1, 1, 1, 1)
+
+
+class _ConvMaps:
+    """The maps that a level is put together of, for a kernel of which some ``steps`` (-1, 0, 1) in D are inside.
+
+    Of the left half there is one for each distance u = x - d from the diagonal: -2, -1, 0, 1, and 2 for all beyond.
+    Of the right half there is one over u from -2, and one for the last column, without the taps at its right.
+    """
+
+    def __init__(self, left: Tensor, right: Tensor, weight: Tensor, steps: tuple[int, ...]):
+        of_left, of_right = weight.chunk(2, 1)
+        kernels = [_taps_right_of_diagonal(of_left, steps, u) for u in (-2, -1, 0, 1, 2)]
+        *self.diagonal, self.beyond = F.conv2d(left, torch.cat(kernels), padding=1).chunk(5, 1)
+        padded = F.pad(right, (4, 2))
+        self.moved = F.conv2d(padded, _sheared(of_right, steps, (-1, 0, 1)), padding=(1, 0))
+        self.moved_last = F.conv2d(padded, _sheared(of_right, steps, (-1, 0)), padding=(1, 0))
+
+    def level(self, d: int) -> Tensor:
+        """(B,K,H,W)."""
+        width = self.beyond.shape[-1]
+        first = max(0, d - 2)
+        if first >= width:
+            return torch.zeros_like(self.beyond)
+        columns = (d - 2, d - 1, d, d + 1)
+        near = [part[..., x : x + 1] for x, part in zip(columns, self.diagonal, strict=True) if x >= 0]
+        left = torch.cat([*near, self.beyond[..., d + 2 :]], -1)
+        end = width - d + 2  # of the moved maps, which begin at u = -2
+        right = torch.cat((self.moved[..., first - d + 2 : end - 1], self.moved_last[..., end - 1 : end]), -1)
+        return F.pad(left + right, (first, 0))
+
+
+def _taps_right_of_diagonal(weight: Tensor, steps: tuple[int, ...], u: int) -> Tensor:
+    """The 2-D kernel of the taps that see the left half from ``u`` columns beside the diagonal: (K,C,3,3)."""
+    kernel = torch.zeros_like(weight[:, :, 0])
+    for step in steps:
+        begin = min(max(0, step - u + 1), 3)
+        kernel[..., begin:] = kernel[..., begin:] + weight[:, :, step + 1, :, begin:]
+    return kernel
+
+
+def _sheared(weight: Tensor, steps: tuple[int, ...], columns: tuple[int, ...]) -> Tensor:
+    """The 2-D kernel on the moved right half: a step in D is one column the other way: (K,C,3,5)."""
+    kernel = weight.new_zeros(*weight.shape[:2], 3, 5)
+    for step in steps:
+        for column in columns:
+            place = column - step + 2
+            kernel[..., place] = kernel[..., place] + weight[:, :, step + 1, :, column + 1]
+    return kernel
+
+
+def _check_pair(left: Tensor, right: Tensor) -> None:
     if left.shape != right.shape:
         raise ValueError(f"left features are {tuple(left.shape)} and right ones {tuple(right.shape)}; they must agree")
+
+
+def _sweep(match, left: Tensor, right: Tensor, num_disp: int) -> Tensor:
+    """``match(left, shifted right)`` at every level, zero where the right image ends."""
+    _check_pair(left, right)
     width = left.shape[-1]
     levels = []
     for d in range(num_disp):

@@ -17,6 +17,7 @@ from stereohg.data.people.samples import check_size, make_crop
 from stereohg.data.people.skeletons import SKELETONS, Skeleton
 from stereohg.data.preprocess import Picture, as_rgb, normalise
 from stereohg.devices import Precision, choose_device, choose_dtype
+from stereohg.models.inference import ready_for_inference
 from stereohg.models.keypoint import KeypointHourglass
 from stereohg.models.weights import load_model
 from stereohg.pose.decoding import Decoding, decode, flip_back
@@ -27,8 +28,8 @@ class KeypointPredictor:
     """A keypoint network made ready for inference.
 
     Args:
-        model: a ``KeypointHourglass`` (which is moved to the device and put into ``eval()``), or the path of a weights
-            file, ours or published.
+        model: a ``KeypointHourglass`` (of which a copy is made ready), or the path of a weights file, ours or
+            published.
         device: "auto" (CUDA, then MPS, then CPU) or a torch device.
         precision: "auto" is bfloat16 on CUDA devices that have it and float32 elsewhere.
         size: (H,W) of the crops, multiples of 4; what is no multiple of 64 is padded for the network.
@@ -75,7 +76,7 @@ class KeypointPredictor:
             raise ValueError(f"skeleton {self.skeleton.name} has no flip pairs, which flip needs; give skeleton=")
         self.device = choose_device(device)
         self.dtype = choose_dtype(precision, self.device)
-        self.model = model.to(self.device, memory_format=torch.channels_last).eval()  # quicker on CPUs
+        self.model = ready_for_inference(model).to(self.device)
         self.normalisation = card.get("normalisation", {})
         self.size, self.flip, self.batch_size = tuple(size), flip, batch_size
         self.decoding, self.published = "quarter" if published else decoding, published

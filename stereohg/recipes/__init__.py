@@ -44,7 +44,7 @@ def task_of(path: Path) -> str:
         task = settings.get("task", "stereo")
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as error:
         raise ValueError(f"{path} is no recipe, which is settings in YAML: {error}") from error
-    if task not in TRAININGS:
+    if task not in list(TRAININGS):  # whatever YAML makes of it
         raise ValueError(f"{path} has the task {task!r}; known are {', '.join(TRAININGS)}")
     return task
 

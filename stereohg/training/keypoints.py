@@ -4,7 +4,6 @@ Shapes: B batch, K keypoints, H, W height and width of the crop, h = H/4, w = W/
 """
 
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -14,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stereohg.data.people.registry import KEYPOINT_DATASETS, create_keypoint_dataset
+from stereohg.data.people.registry import KEYPOINT_DATASETS, create_keypoint_dataset, measure_of
 from stereohg.data.people.samples import NO_STD, KeypointBatch, KeypointDataset, KeypointExample, collate
 from stereohg.models.weights import save_model
 from stereohg.pose.evaluation import evaluate_share, join
-from stereohg.pose.metrics import heatmap_accuracy
+from stereohg.pose.metrics import AP_NAMES, heatmap_accuracy
 from stereohg.pose.prediction import KeypointPredictor
 from stereohg.training.config import KeypointTraining, PeopleConfig
 from stereohg.training.heatmap_losses import heatmap_loss
@@ -45,6 +44,8 @@ class KeypointTask:
             if KEYPOINT_DATASETS[tried.name].has_root:
                 tried = replace(tried, root=tried.root or config.data.root)
             self.validation = self._open(tried)
+            self.measure = measure_of(tried.name, self.validation.skeleton)
+            self._check_validation()
 
     def _open(self, config: PeopleConfig, augmentation=None, seed: int = 0) -> KeypointDataset:
         options = {
@@ -56,6 +57,17 @@ class KeypointTask:
             "on_error": config.on_error,
         }
         return create_keypoint_dataset(config.name, config.root, config.split, **{**options, **config.options})
+
+    def _check_validation(self) -> None:
+        """At once, as the first validation may be hours away."""
+        learnt, tried = self.samples.skeleton, self.validation.skeleton
+        if learnt.keypoints != tried.keypoints:
+            raise ValueError(f"data has the keypoints of {learnt.name}, and validation_data those of {tried.name}")
+        metric = self.config.validation.metric
+        names = AP_NAMES if self.measure == "oks" else ("mean", "pooled", "auc", *(name for name, _ in tried.columns()))
+        known = [f"{self.measure}.{name}" for name in names]
+        if metric not in known:
+            raise ValueError(f"validation.metric is {metric!r}; known are {', '.join(known)}")
 
     @property
     def validates(self) -> bool:
@@ -90,10 +102,13 @@ class KeypointTask:
     def validate(
         self, network: nn.Module, rank: int, processes: int, gather: Callable[[list], list]
     ) -> dict[str, float]:
-        """The set's measure by name, such as pckh.mean, pckh.ankle or oks.AP."""
+        """The set's measure by name, such as pckh.mean, pckh.ankle or oks.AP.
+
+        Who cannot be read is left out if the set skips them, and an error otherwise.
+        """
         config, dataset = self.config, self.validation
         predictor = KeypointPredictor(
-            deepcopy(self._with_card(network)),  # as it changes the network's memory
+            self._with_card(network),
             next(network.parameters()).device,
             config.precision,
             size=dataset.size,
@@ -102,13 +117,14 @@ class KeypointTask:
         )
         share = evaluate_share(predictor, dataset, range(rank, len(dataset), processes))
         result = join(gather([share]))
-        measure = KEYPOINT_DATASETS[config.validation_data.name].measure
-        if measure == "oks":
+        if result.skipped and dataset.on_error == "raise":
+            raise ValueError(f"validation cannot read {result.skipped[0]}")
+        if self.measure == "oks":
             return {f"oks.{name}": value for name, value in result.oks(dataset).items() if name != "measure"}
-        found = result.pck(measure)
+        found = result.pck(self.measure)
         figures = {name: found[name] for name in ("mean", "pooled", "auc")}
         figures |= {name: value for name, value in found["groups"].items() if value is not None}
-        return {f"{measure}.{name}": value for name, value in figures.items()}
+        return {f"{self.measure}.{name}": value for name, value in figures.items()}
 
     def pictures(self, network: nn.Module, batch: KeypointBatch) -> dict[str, np.ndarray]:
         """The first crop, and on it the heatmaps, the truth's and the prediction's, the largest of all keypoints."""

@@ -55,16 +55,6 @@ def evaluation_mode(network: nn.Module, config: LoopConfig) -> Iterator[nn.Modul
         training_mode(network, config)
 
 
-def channels_last(network: nn.Module) -> nn.Module:
-    """Convolution weights with their channels innermost, which CPUs and tensor cores read faster."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
-            module.to(memory_format=torch.channels_last_3d)
-        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.to(memory_format=torch.channels_last)
-    return network
-
-
 class Buffers:
     """A network's buffers as they were: a batch that is not finite spoils running means, too."""
 

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from stereohg.data.files import clear_leftovers, replacing
 from stereohg.devices import choose_device
+from stereohg.models.inference import channels_last
 from stereohg.training.batches import Batches, load
 from stereohg.training.checkpoints import Checkpoints, random_state, set_random_state
 from stereohg.training.config import LoopConfig
 from stereohg.training.optimisation import (
     Buffers,
-    channels_last,
     evaluation_mode,
     make_average,
     make_optimiser,

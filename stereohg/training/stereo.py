@@ -109,9 +109,9 @@ class StereoTask:
 
         An unreadable pair is left out if the set skips those, and an error otherwise.
         """
-        predictor = Predictor(network, next(network.parameters()).device, self.config.precision)
         share = range(rank, len(self.validation), processes)
         with self._searching(network):
+            predictor = Predictor(network, next(network.parameters()).device, self.config.precision)
             own = evaluate_share(predictor, self.validation, self.protocol, share, workers=self.config.workers)
         together = Evaluation(self.protocol, gather(own.pairs), gather(own.skipped)).check()
         unread = [pair for pair in together.skipped if pair.failed]

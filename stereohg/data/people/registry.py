@@ -10,6 +10,7 @@ from stereohg.data.people.folder import KeypointFolder
 from stereohg.data.people.lsp import Lsp, LspExtended
 from stereohg.data.people.mpii import Mpii
 from stereohg.data.people.samples import KeypointDataset
+from stereohg.data.people.skeletons import COCO, Skeleton
 from stereohg.data.registry import DatasetEntry, make_dataset
 
 KeypointData = Literal["mpii", "lsp", "lsp_extended", "coco", "folder", "figures"]
@@ -34,6 +35,12 @@ KEYPOINT_DATASETS: dict[str, KeypointEntry] = {
     "folder": KeypointEntry(KeypointFolder),
     "figures": KeypointEntry(StickFigures, has_root=False),
 }
+
+
+def measure_of(name: str, skeleton: Skeleton) -> Literal["pckh", "torso", "person", "oks"]:
+    """The set's measure; "person" for a set of one's own in COCO's form, as OKS has constants of COCO's 17 alone."""
+    measure = KEYPOINT_DATASETS[name].measure
+    return "person" if measure == "oks" and skeleton is not COCO else measure
 
 
 def create_keypoint_dataset(
