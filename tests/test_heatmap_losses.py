@@ -44,6 +44,23 @@ def test_the_hardest():
             heatmap_loss([prediction], truth, weight, hardest=wrong)
 
 
+def test_parts_with_a_common_count_add_up():
+    """Three people, whose errors are 0.125 and 2, in parts of two and one: not the mean of the parts' means."""
+    prediction, truth, weight = (torch.cat([x] * 3) for x in example())
+    prediction[2] = 0
+    whole = heatmap_loss([prediction, truth], truth, weight, count=torch.tensor(3))
+    assert whole.item() == pytest.approx(2 * (0.125 + 2) / 2 / 3)
+    parts = [
+        heatmap_loss([prediction[own], truth[own]], truth[own], weight[own], count=torch.tensor(3))
+        for own in (slice(2), slice(2, 3))
+    ]
+    assert [part.item() for part in parts] == pytest.approx([whole.item(), 0])
+    hardest = heatmap_loss([prediction[:2]], truth[:2], weight[:2], hardest=1, count=torch.tensor(3))
+    assert hardest.item() == pytest.approx(2 * 2 / 3)
+    nobody = heatmap_loss([prediction[:1]], truth[:1], 0 * weight[:1], count=torch.tensor(0))
+    assert nobody.item() == 0
+
+
 def test_half_precision_is_summed_in_float32():
     prediction, truth, weight = example()
     assert heatmap_loss([prediction.bfloat16()], truth, weight).dtype == torch.float32

@@ -19,7 +19,7 @@ from stereohg.data.people.lsp import Lsp
 from stereohg.data.people.mpii import Mpii
 from stereohg.data.people.skeletons import COCO, LSP, MPII, Skeleton
 from stereohg.models import KeypointHourglass
-from stereohg.pose.evaluation import evaluate_keypoints
+from stereohg.pose.evaluation import evaluate_keypoints, evaluate_share, join
 from stereohg.pose.keypoints import Keypoints
 from stereohg.pose.overlay import LEFT, RIGHT, draw_keypoints
 from stereohg.pose.prediction import KeypointPredictor, predict_keypoints
@@ -274,6 +274,38 @@ def test_who_cannot_be_read_is_named(tmp_path):
         evaluate_keypoints(Knowing(dataset), dataset)
     with pytest.raises(ValueError, match="the network has the keypoints of mpii and the set those of coco"):
         evaluate_keypoints(KeypointPredictor(KeypointHourglass(1, 1, 16)), dataset)
+
+
+def test_shares_come_to_the_whole(tmp_path):
+    """Of three people the first process has two, the second one, and a third nobody."""
+    dataset = CocoKeypoints(trees.coco(tmp_path))
+    whole = evaluate_keypoints(Knowing(dataset, 8), dataset)
+    shares = []
+    for indices in (range(0, 3, 2), range(1, 3, 2), range(3, 3)):
+        knowing = Knowing(dataset, 8)
+        knowing.answers = [knowing.answers[index] for index in indices]
+        shares.append(evaluate_share(knowing, dataset, indices))
+    assert [share.keypoints.shape for share in shares] == [(2, 17, 2), (1, 17, 2), (0, 17, 2)]
+    together = join(shares)
+    assert [person.name for person in together.people] == ["139_1", "285_2", "285_3"]  # in the set's order
+    np.testing.assert_array_equal(together.keypoints, whole.keypoints)
+    assert together.places == whole.places == [0, 1, 2]
+    assert together.oks(dataset) == whole.oks(dataset) and 0 < together.oks(dataset)["AP"] < 1
+
+
+def test_a_broken_annotation_is_told_by_one_share(tmp_path):
+    root = trees.coco(tmp_path)
+    path = root / "annotations/person_keypoints_val2017.json"
+    document = json.loads(path.read_text())
+    document["annotations"][0]["bbox"] = [0, 0, 0, 5]
+    path.write_text(json.dumps(document))
+    dataset = CocoKeypoints(root, on_error="skip")
+    shares = [evaluate_share(Knowing(dataset), dataset, range(rank, 2, 2)) for rank in (0, 1)]
+    assert [len(share.skipped) for share in shares] == [1, 0]
+    assert join(shares).skipped == dataset.problems
+    (root / "val2017/000000000285.jpg").unlink()
+    with pytest.raises(ValueError, match="nobody of 3 can be read: annotation 1 of 000000000139.jpg has the box"):
+        join([evaluate_share(Knowing(dataset), dataset, range(rank, 2, 2)) for rank in (0, 1)])
 
 
 # --- on the command line --------------------------------------------------------------------------------------------

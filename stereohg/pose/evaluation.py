@@ -35,6 +35,7 @@ class KeypointEvaluation:
         scores: (N,K).
         skeleton: of the set.
         skipped: why others were not, in words.
+        places: of the people in the set.
     """
 
     people: list[Person]
@@ -42,6 +43,7 @@ class KeypointEvaluation:
     scores: np.ndarray
     skeleton: Skeleton
     skipped: list[str]
+    places: list[int]
 
     def pck(self, measure: str) -> dict:
         """``pck_summary`` at the measure's threshold, and how many people had no unit and do not count.
@@ -105,12 +107,17 @@ def evaluate_keypoints(
 
 def join(shares: Sequence[KeypointEvaluation]) -> KeypointEvaluation:
     """The evaluation of all whom any of the shares has; ValueError where that is nobody."""
-    people = [person for share in shares for person in share.people]
-    skipped = [reason for share in shares for reason in share.skipped]
+    people, skipped, places = (
+        [own for share in shares for own in getattr(share, name)] for name in ("people", "skipped", "places")
+    )
     if not people:
         raise ValueError(f"nobody of {len(skipped)} can be read: {skipped[0]}")
-    keypoints, scores = (np.concatenate([getattr(share, name) for share in shares]) for name in ("keypoints", "scores"))
-    return KeypointEvaluation(people, keypoints, scores, shares[0].skeleton, skipped)
+    order = np.argsort(places)  # that of equal scores decides which of two results AP takes first
+    keypoints, scores = (
+        np.concatenate([getattr(share, name) for share in shares])[order] for name in ("keypoints", "scores")
+    )
+    people, places = ([own[index] for index in order] for own in (people, places))
+    return KeypointEvaluation(people, keypoints, scores, shares[0].skeleton, skipped, places)
 
 
 def evaluate_share(
@@ -128,6 +135,7 @@ def evaluate_share(
     people, keypoints, scores = [], [np.zeros((0, count, 2), np.float32)], [np.zeros((0, count), np.float32)]
     skipped = list(dataset.problems) if 0 in indices else []  # told once, by whoever has the first person
     waiting: list[KeypointSample] = []
+    places: list[int] = []
 
     def locate() -> None:
         windows = [sample.person.window for sample in waiting]
@@ -140,6 +148,7 @@ def evaluate_share(
     for index in indices:
         try:
             waiting.append(dataset.read(index))
+            places.append(index)
         except (OSError, ValueError) as error:
             skipped.append(f"{dataset.people[index].name}: {error}")
         if len(waiting) == predictor.batch_size:
@@ -148,4 +157,5 @@ def evaluate_share(
             on_person()
     if waiting:
         locate()
-    return KeypointEvaluation(people, np.concatenate(keypoints), np.concatenate(scores), dataset.skeleton, skipped)
+    keypoints, scores = np.concatenate(keypoints), np.concatenate(scores)
+    return KeypointEvaluation(people, keypoints, scores, dataset.skeleton, skipped, places)

@@ -36,12 +36,15 @@ class OptimiserConfig:
         name: adam, adamw, rmsprop or sgd, PyTorch's.
         learning_rate: its peak.
         weight_decay: of weights towards zero.
+        epsilon: what is added to the divisor of a step; to be far below the gradients, which are small for heatmaps. Of
+            no use to sgd.
         clip: largest norm of the gradient over all weights; None does not clip.
     """
 
     name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
+    epsilon: float = 1e-8
     clip: float | None = None
 
 

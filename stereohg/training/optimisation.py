@@ -19,7 +19,10 @@ OPTIMISERS = {
 
 
 def make_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    return OPTIMISERS[config.name](network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    options = {} if config.name == "sgd" else {"eps": config.epsilon}
+    return OPTIMISERS[config.name](
+        network.parameters(), config.learning_rate, weight_decay=config.weight_decay, **options
+    )
 
 
 def make_average(network: nn.Module, decay: float | None) -> AveragedModel | None:
