@@ -33,6 +33,9 @@ class Answers(StereoNetwork):
         super().__init__(64)
         self.value, self.gain, self.fed = value, gain, []
 
+    def __deepcopy__(self, memo):
+        return self  # what it was fed is asked of it
+
     def forward_with_costs(self, left, right):
         self.check_input(left, right)
         self.fed.append(left)

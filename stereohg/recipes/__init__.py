@@ -41,9 +41,11 @@ def task_of(path: Path) -> str:
     """
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-        task = settings.get("task", "stereo")
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no recipe, which is settings in YAML: {error}") from error
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path} is no recipe, which is settings in YAML: {settings!r:.40}")
+    task = settings.get("task", "stereo")
     if task not in list(TRAININGS):  # whatever YAML makes of it
         raise ValueError(f"{path} has the task {task!r}; known are {', '.join(TRAININGS)}")
     return task
