@@ -1,15 +1,18 @@
-"""What a measurement was made with, which stands beside every result; and a process of its own to make it in."""
+"""What every benchmark needs: what it was made with, a process of its own, repeated measurement."""
 
 import multiprocessing
 import platform
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import cv2
 import PIL
 import torch
+
+from stereohg.measure import measured
 
 
 def environment() -> dict[str, str | int]:
@@ -31,3 +34,19 @@ def alone(function: Callable, *arguments: Any) -> Any:
     """What the function returns in a new process, whose memory nothing else has touched."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         return process.submit(function, *arguments).result()
+
+
+def repeated(step: Callable[[], object], repeats: int, warm_ups: int = 1) -> dict[str, float]:
+    """Seconds after the warm-up, and peak memory of the first call: what is held between calls would not count."""
+    costs = []
+    for _ in range(warm_ups + repeats):
+        with measured() as cost:
+            step()
+        costs.append(cost)
+    seconds = [cost.seconds for cost in costs[warm_ups:]]
+    return {
+        "seconds_median": round(median(seconds), 4),
+        "seconds_least": round(min(seconds), 4),
+        "seconds_most": round(max(seconds), 4),
+        "peak_megabytes": round((costs[0].peak_bytes or 0) / 2**20, 1),
+    }

@@ -11,10 +11,9 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from environment import alone, environment
+from environment import alone, environment, repeated
 
 from stereohg.data.stereo import StereoBatch
-from stereohg.measure import measured
 from stereohg.models.inference import channels_last
 from stereohg.recipes import load_recipe
 from stereohg.training.config import DataConfig, ReportConfig
@@ -23,7 +22,7 @@ from stereohg.training.optimisation import make_optimiser
 from stereohg.training.report import HISTORY
 from stereohg.training.stereo import StereoTask
 
-REPEATS, WARM_UPS = 5, 1
+REPEATS = 5
 LOOP_STEPS = 40
 RESULT = Path(__file__).parent / "results" / "training.json"
 
@@ -58,20 +57,8 @@ def step(recipe: str, batch_size: int, size: tuple[int, int]) -> dict[str, float
         optimiser.step()
         optimiser.zero_grad()
 
-    costs = []
-    for _ in range(WARM_UPS + REPEATS):
-        with measured() as cost:
-            once()
-        costs.append(cost)
-    seconds = [cost.seconds for cost in costs[WARM_UPS:]]
-    return {
-        "seconds_median": round(median(seconds), 3),
-        "seconds_least": round(min(seconds), 3),
-        "seconds_most": round(max(seconds), 3),
-        "samples_per_second": round(batch_size / median(seconds), 3),
-        # the first step's, or what was held between steps would not count
-        "peak_megabytes": round((costs[0].peak_bytes or 0) / 2**20),
-    }
+    result = repeated(once, REPEATS)
+    return {**result, "samples_per_second": round(batch_size / result["seconds_median"], 3)}
 
 
 def loop(recipe: str) -> dict[str, float]:

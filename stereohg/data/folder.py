@@ -7,7 +7,8 @@ import numpy as np
 
 from stereohg.data.files import DISPARITY_SUFFIXES
 from stereohg.data.pairs import find_pairs
-from stereohg.data.stereo import Listing, OnError, StereoDataset, StereoFiles, Transform, read_positive
+from stereohg.data.samples import OnError
+from stereohg.data.stereo import Listing, StereoDataset, StereoFiles, Transform, read_positive
 
 COLUMNS = ("left", "right", "disparity", "right_disparity")
 

@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from stereohg.data.samples import OnError
 from stereohg.data.stereo import (
-    OnError,
     StereoDataset,
     StereoFiles,
     Transform,

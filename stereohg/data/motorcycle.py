@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from stereohg.data.files import Calibration
-from stereohg.data.stereo import Listing, OnError, StereoDataset, StereoFiles, StereoSample, Transform
+from stereohg.data.samples import OnError
+from stereohg.data.stereo import Listing, StereoDataset, StereoFiles, StereoSample, Transform
 
 CALIBRATION = Calibration(focal=994.978, baseline=0.193001, doffs=31.086, width=741, height=500, ndisp=80)
 """As scikit-image's documentation states it; ``ndisp`` is the scene's 60 levels and some room."""

@@ -13,8 +13,9 @@ from stereohg.data.folder import StereoFolder
 from stereohg.data.kitti import Kitti2012, Kitti2015
 from stereohg.data.middlebury import Middlebury
 from stereohg.data.motorcycle import Motorcycle
+from stereohg.data.samples import OnError
 from stereohg.data.sceneflow import SceneFlow
-from stereohg.data.stereo import OnError, StereoDataset, SyntheticPairs, Transform
+from stereohg.data.stereo import StereoDataset, SyntheticPairs, Transform
 from stereohg.data.synthetic import SyntheticStereo
 
 DataName = Literal[

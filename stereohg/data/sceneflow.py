@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from stereohg.data.stereo import Listing, OnError, StereoDataset, StereoSample, Transform, match, no_pairs
+from stereohg.data.samples import OnError
+from stereohg.data.stereo import Listing, StereoDataset, StereoSample, Transform, match, no_pairs
 
 Pass = Literal["cleanpass", "finalpass"]
 Part = Literal["flyingthings3d", "monkaa", "driving"]

@@ -13,21 +13,16 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from stereohg.data.files import Calibration, read_calibration, read_disparity, read_image
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, as_rgb, normalise
+from stereohg.data.samples import OnError, SampleDataset, some_of
 from stereohg.data.synthetic import SyntheticStereo
-
-OnError = Literal["raise", "skip"]
-SKIPS_IN_A_ROW = 32  # unreadable pairs side by side are no accident
-NAMED = 3  # files that an error lists
-
 
 # --- samples --------------------------------------------------------------------------------------------------------
 
@@ -222,18 +217,14 @@ def read_mask(path: Path) -> np.ndarray:
 Transform = Callable[[StereoSample, np.random.Generator], StereoSample]
 
 
-class StereoDataset(Dataset[StereoSample]):
-    """A set of stereo pairs; what the subclasses share.
-
-    ``dataset[i]`` is a ``StereoSample`` of the epoch that was set, ``dataset.sample(i, epoch)`` one of any. What is
-    random in it depends on the seed, the epoch and ``i`` alone, not on the number of workers or the order of reading.
+class StereoDataset(SampleDataset):
+    """A set of stereo pairs; what the subclasses share. ``dataset[i]`` is a ``StereoSample``.
 
     Args:
         listing: of the files.
         transform: applied to each sample with a random generator of its own; see ``transforms.py``.
         seed: of these generators.
-        on_error: "raise" an error that names the file, or "skip": the next readable pair takes the place of one that
-            is not, and says so in ``skipped``; files without counterpart are left out.
+        on_error: what an unreadable pair does, see ``SampleDataset``; to skip leaves out files without counterpart.
         right_truth: whether to read the right picture's ground truth, where there is one; None does so when the
             transform has a use for it.
 
@@ -241,6 +232,8 @@ class StereoDataset(Dataset[StereoSample]):
         ValueError: there are files without their counterpart, or two pairs of one name.
         FileNotFoundError: there is no pair at all.
     """
+
+    noun = "pairs"
 
     def __init__(
         self,
@@ -250,51 +243,27 @@ class StereoDataset(Dataset[StereoSample]):
         on_error: OnError = "raise",
         right_truth: bool | None = None,
     ):
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"on_error is {on_error!r}; it is 'raise' or 'skip'")
+        super().__init__(seed, on_error)
         self.files, self.problems = listing.files, listing.problems
         if self.problems and on_error == "raise":
             raise ValueError(
-                f"{_first(self.problems)}; `stereohg data check` lists all, and on_error='skip' leaves them out"
+                f"{some_of(self.problems)}; `stereohg data check` lists all, and on_error='skip' leaves them out"
             )
-        self.transform, self.seed, self.on_error = transform, seed, on_error
+        self.transform = transform
         self.right_truth = getattr(transform, "uses_right_truth", False) if right_truth is None else right_truth
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that live on see it change
-
-    @property
-    def epoch(self) -> int:
-        return int(self._epoch)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Another epoch, other random transforms."""
-        self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> StereoSample:
-        return self.sample(index, self.epoch)
-
     def sample(self, index: int, epoch: int) -> StereoSample:
         """The pair as this epoch transforms it."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"{type(self).__name__} has {len(self)} pairs; there is no number {index}")
-        sample = self._read_of(index, epoch)
-        if self.transform is None:
-            return sample
-        return self.transform(sample, np.random.default_rng((self.seed, epoch, index)))
+        self.check_index(index)
+        sample = self.read_of(index, epoch)
+        return sample if self.transform is None else self.transform(sample, self.random(index, epoch))
 
-    def _read_of(self, index: int, epoch: int) -> StereoSample:
-        return self.read(index) if self.on_error == "raise" else self._next_readable(index)
-
-    def _next_readable(self, index: int) -> StereoSample:
-        skipped = []
-        for candidate in range(index, index + min(SKIPS_IN_A_ROW, len(self))):
-            try:
-                return replace(self.read(candidate % len(self)), skipped=tuple(skipped))
-            except (OSError, ValueError) as error:
-                skipped.append(str(error))
-        raise ValueError(f"{len(skipped)} pairs in a row cannot be read: {_first(skipped)}")
+    def read_of(self, index: int, epoch: int) -> StereoSample:
+        """What this epoch transforms; the same pair in every one, but for sets that are endless."""
+        return self.read_or_next(index)
 
     def read(self, index: int) -> StereoSample:
         """The pair as it is on disk, before any transform.
@@ -336,11 +305,6 @@ class StereoDataset(Dataset[StereoSample]):
         return None if path is None else read_calibration(path)
 
 
-def _first(messages: Sequence[str]) -> str:
-    more = len(messages) - NAMED
-    return "; ".join(messages[:NAMED]) + (f"; and {more} more" if more > 0 else "")
-
-
 def no_pairs(where: Path, set_name: str, expected: str) -> FileNotFoundError:
     """The error of a set that finds nothing."""
     what = f"has nothing of {set_name} in it; expected was {expected}" if where.is_dir() else "is no folder"
@@ -357,7 +321,7 @@ class SyntheticPairs(StereoDataset):
     def __len__(self) -> int:
         return self.length
 
-    def _read_of(self, index: int, epoch: int) -> StereoSample:
+    def read_of(self, index: int, epoch: int) -> StereoSample:
         return self.read(epoch * self.length + index)
 
     def read(self, index: int) -> StereoSample:

@@ -12,7 +12,7 @@ from stereohg.data.people.heatmaps import Targets
 from stereohg.data.people.registry import KeypointData
 from stereohg.data.people.transforms import Augmentation as PoseAugmentation
 from stereohg.data.registry import DataName
-from stereohg.data.stereo import OnError
+from stereohg.data.samples import OnError
 from stereohg.data.transforms import (
     Colour,
     Compose,

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from stereohg.data.files import read_image
 from stereohg.data.people.crop import STRIDE, Crop, PublishedCrop, Window
@@ -25,7 +24,7 @@ from stereohg.data.people.heatmaps import PUBLISHED_TARGETS, Targets
 from stereohg.data.people.skeletons import Skeleton
 from stereohg.data.people.transforms import UNCHANGED, Augmentation
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, as_rgb, normalise
-from stereohg.data.stereo import NAMED, SKIPS_IN_A_ROW, OnError
+from stereohg.data.samples import OnError, SampleDataset, some_of
 
 NO_STD = (1.0, 1.0, 1.0)
 """The keypoint networks' input is the picture less a mean, divided by nothing, as published."""
@@ -147,11 +146,8 @@ class People:
             self.people.append(person)
 
 
-class KeypointDataset(Dataset[KeypointExample]):
-    """A set of people with keypoints; what the subclasses share.
-
-    ``dataset[i]`` is a ``KeypointExample``. What is random in it depends on the seed, the epoch and ``i`` alone, not
-    on the number of workers or the order of reading.
+class KeypointDataset(SampleDataset):
+    """A set of people with keypoints; what the subclasses share. ``dataset[i]`` is a ``KeypointExample``.
 
     Args:
         people: of the set.
@@ -160,8 +156,8 @@ class KeypointDataset(Dataset[KeypointExample]):
         size: (H,W) of the crop, multiples of 4.
         targets: how heatmaps are drawn; None is ``Targets()``.
         seed: of what is random.
-        on_error: "raise" an error that names the file, or "skip": the next readable person takes the place of one who
-            is not, and says so in ``skipped``; people whose annotation is broken are left out.
+        on_error: what an unreadable person does, see ``SampleDataset``; to skip leaves out people whose annotation is
+            broken.
         published: crops and targets are those of pytorch-pose, and hidden keypoints do not count; see
             ``PublishedCrop`` and ``PUBLISHED_TARGETS``.
 
@@ -169,6 +165,7 @@ class KeypointDataset(Dataset[KeypointExample]):
         ValueError: an annotation is broken, there is nobody, or an option is out of its range.
     """
 
+    noun = "people"
     mean = IMAGENET_MEAN
     """Of the set's pictures, RGB in [0,1]."""
 
@@ -183,44 +180,30 @@ class KeypointDataset(Dataset[KeypointExample]):
         on_error: OnError = "raise",
         published: bool = False,
     ):
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"on_error is {on_error!r}; it is 'raise' or 'skip'")
+        super().__init__(seed, on_error)
         check_size(size)
         if published and size[0] != size[1]:
             raise ValueError(f"size is {size}; the published crop is square")
         if people.problems and on_error == "raise":
-            raise ValueError(f"{_first(people.problems)}; on_error='skip' leaves them out")
+            raise ValueError(f"{some_of(people.problems)}; on_error='skip' leaves them out")
         if not people.people:
             reasons = ", ".join(f"{count} with {reason}" for reason, count in people.left_out.items())
             raise ValueError(f"{type(self).__name__} has nobody in it" + (f", beside {reasons}" if reasons else ""))
         self.people, self.problems, self.left_out = people.people, people.problems, dict(people.left_out)
         self.skeleton, self.augmentation, self.size = skeleton, augmentation, size
         self.targets = targets or (PUBLISHED_TARGETS if published else Targets())
-        self.seed, self.on_error, self.published = seed, on_error, published
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that live on see it change
-
-    @property
-    def epoch(self) -> int:
-        return int(self._epoch)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Another epoch, other random crops."""
-        self._epoch.fill_(epoch)
+        self.published = published
 
     def __len__(self) -> int:
         return len(self.people)
 
-    def __getitem__(self, index: int) -> KeypointExample:
-        return self.sample(index, self.epoch)
-
     def sample(self, index: int, epoch: int) -> KeypointExample:
         """The person as training sees them in this epoch."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"{type(self).__name__} has {len(self)} people; there is no number {index}")
-        sample = self.read(index) if self.on_error == "raise" else self._next_readable(index)
+        self.check_index(index)
+        sample = self.read_or_next(index)
         change = UNCHANGED
         if self.augmentation is not None:
-            change = self.augmentation.draw(np.random.default_rng((self.seed, epoch, index)))
+            change = self.augmentation.draw(self.random(index, epoch))
         person = sample.person
         window = replace(person.window, side=person.window.side * change.scale)
         crop = make_crop(window, self.size, sample.image.shape[:2], change.rotation, change.mirrored, self.published)
@@ -230,15 +213,6 @@ class KeypointDataset(Dataset[KeypointExample]):
         heatmaps, weight = self.targets(points, labelled, (self.size[0] // STRIDE, self.size[1] // STRIDE))
         image = change.coloured(crop.warp(as_rgb(sample.image)))
         return KeypointExample(image, heatmaps, weight * counts, crop, person, skipped=sample.skipped)
-
-    def _next_readable(self, index: int) -> KeypointSample:
-        skipped = []
-        for candidate in range(index, index + min(SKIPS_IN_A_ROW, len(self))):
-            try:
-                return replace(self.read(candidate % len(self)), skipped=tuple(skipped))
-            except (OSError, ValueError) as error:
-                skipped.append(str(error))
-        raise ValueError(f"{len(skipped)} people in a row cannot be read: {_first(skipped)}")
 
     def read(self, index: int) -> KeypointSample:
         """The person with the whole picture.
@@ -272,8 +246,3 @@ def check_size(size: tuple[int, int]) -> None:
     """ValueError unless heatmaps at a quarter of the size are whole."""
     if len(size) != 2 or any(length < STRIDE or length % STRIDE for length in size):
         raise ValueError(f"size is {size}; it is height and width of the crop, both multiples of {STRIDE}")
-
-
-def _first(messages: Sequence[str]) -> str:
-    more = len(messages) - NAMED
-    return "; ".join(messages[:NAMED]) + (f"; and {more} more" if more > 0 else "")
