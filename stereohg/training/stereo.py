@@ -31,7 +31,7 @@ from stereohg.training.losses import (
 from stereohg.visual import colour_disparity, error_map
 
 BAD = 3.0  # pixels
-SEARCHED_OF_EXAMPLE = 64  # levels
+EXAMPLE_HEIGHT = 64  # pixels of the picture that the graph is drawn from; it is twice as wide
 
 
 class StereoTask:
@@ -140,7 +140,7 @@ class StereoTask:
 
     def example(self, network: nn.Module) -> tuple[Tensor, Tensor]:
         parameter = next(network.parameters())
-        image = torch.zeros(1, 3, SEARCHED_OF_EXAMPLE, 2 * SEARCHED_OF_EXAMPLE, device=parameter.device)
+        image = torch.zeros(1, 3, EXAMPLE_HEIGHT, 2 * EXAMPLE_HEIGHT, device=parameter.device)
         return image, image.clone()
 
     def save(self, network: nn.Module, path: Path, training: dict, metrics: dict) -> None:
