@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stereohg.nn import BasicBlock, ConvNormAct
+from stereohg.nn import BasicBlock, Conv3d, ConvNormAct
 
 TRUNK_CHANNELS = 64 + 128 + 128  # layer2, layer3 and layer4, or layer2, layer4 and four pyramid branches of 32
 
@@ -89,7 +89,7 @@ def fusion(out_channels: int) -> nn.Sequential:
 def similarity_head(channels: int = 32) -> nn.Sequential:
     """From a volume of features to one similarity a level: (B,C,D,h,w) -> (B,1,D,h,w)."""
     return nn.Sequential(
-        ConvNormAct(channels, channels, dim=3), nn.Conv3d(channels, 1, kernel_size=3, padding=1, bias=False)
+        ConvNormAct(channels, channels, dim=3), Conv3d(channels, 1, kernel_size=3, padding=1, bias=False)
     )
 
 

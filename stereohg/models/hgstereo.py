@@ -16,7 +16,16 @@ from torch import Tensor, nn
 
 from stereohg.models.checks import check_at_least
 from stereohg.models.stereo import StereoNetwork
-from stereohg.nn import BasicBlock, Bottleneck, ConvNormAct, Hourglass, convex_upsample, groupwise_volume, soft_argmin
+from stereohg.nn import (
+    BasicBlock,
+    Bottleneck,
+    Conv3d,
+    ConvNormAct,
+    Hourglass,
+    convex_upsample,
+    groupwise_volume,
+    soft_argmin,
+)
 
 UPSAMPLING_GAIN = 0.25  # keeps the first steps' weights soft, as RAFT does
 
@@ -78,7 +87,7 @@ class HGStereo(StereoNetwork):
         self.gates = nn.ModuleList(nn.Conv2d(64, base, 1) for _ in range(num_stacks))
         self.entry = ConvNormAct(num_groups, base, dim=3)
         self.stacks = nn.ModuleList(hourglass(volume_channels, dim=3) for _ in range(num_stacks))
-        self.heads = nn.ModuleList(nn.Conv3d(base, 1, 3, padding=1, bias=False) for _ in range(num_stacks))
+        self.heads = nn.ModuleList(Conv3d(base, 1, 3, padding=1, bias=False) for _ in range(num_stacks))
 
     def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
         return self._guide_and_costs(left, right)[1]

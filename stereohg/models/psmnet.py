@@ -40,7 +40,7 @@ class StackedHourglass(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """x (B,C,D,h,w) -> out of the same shape, and pre and post (B,2C,D/2,h/2,w/2) for the stacks that follow."""
         pre = self.pre(self.down(x))
-        pre = F.relu(pre if last_post is None else pre + last_post)
+        pre = F.relu_(pre if last_post is None else pre.add_(last_post))
         post = self.inner(pre, skip=first_pre)
         return self.up(post), pre, post
 
@@ -78,7 +78,7 @@ class PSMNet(_PSMNet):
         for stack, head in zip(self.stacks, self.heads, strict=True):
             out, pre, post = stack(x, first_pre, post)
             first_pre = pre if first_pre is None else first_pre
-            x = out + first
+            x = out.add_(first)
             cost = head(x).squeeze(1)
             costs.append(costs[-1] + cost if costs else cost)  # so that the answer needs all three heads
         return costs if self.training else costs[-1:]

@@ -6,8 +6,10 @@ Shapes: B batch, C channels, D disparity levels, H height, W width; (B,C,H,W) fo
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
-TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+from stereohg.nn.convolution import Conv3d, ConvTranspose3d
+
+CONVOLUTION = {2: nn.Conv2d, 3: Conv3d}
+TRANSPOSED = {2: nn.ConvTranspose2d, 3: ConvTranspose3d}
 BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 INSTANCE_NORM = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 GROUPS_OF_GROUP_NORM = 32
@@ -91,7 +93,7 @@ class BasicBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2(self.conv1(x)) + self.skip(x)
+        return self.conv2(self.conv1(x)).add_(self.skip(x))
 
 
 class Bottleneck(nn.Module):

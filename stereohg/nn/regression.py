@@ -64,7 +64,7 @@ class _UpsampledSoftArgmin(torch.autograd.Function):
     @staticmethod
     def forward(ctx, similarity: Tensor, max_disp: int, size: tuple[int, int], align_corners: bool) -> Tensor:
         rows = _UpsampledRows(similarity, max_disp, size, align_corners)
-        disparity = torch.cat([rows.expectation(tile)[0] for tile in rows.tiles], 1)
+        disparity = torch.cat([rows.levels @ rows.probability(tile) for tile in rows.tiles], 1)
         ctx.save_for_backward(similarity, disparity)
         ctx.arguments = max_disp, size, align_corners
         return disparity
@@ -75,10 +75,10 @@ class _UpsampledSoftArgmin(torch.autograd.Function):
         similarity, disparity = ctx.saved_tensors
         rows = _UpsampledRows(similarity, *ctx.arguments)
         for tile in rows.tiles:
-            _, full, total = rows.expectation(tile)
             here = slice(tile.start, tile.stop)
             distance = rows.levels.view(-1, 1) - disparity[:, here].unsqueeze(2)
-            rows.add_gradient(tile, full.mul_(distance).mul_((gradient[:, here] / total).unsqueeze(2)))
+            of_tile = rows.probability(tile).mul_(distance).mul_(gradient[:, here].unsqueeze(2))
+            rows.add_gradient(tile, of_tile)
         return rows.gradient(), None, None, None
 
 
@@ -102,7 +102,6 @@ class _UpsampledRows:
         self.up_rows = linear_weights(coarse_height, height, align_corners, *like)
         self.up_columns = linear_weights(coarse_width, width, align_corners, *like)
         self.levels = torch.arange(max_disp, dtype=similarity.dtype, device=similarity.device)
-        self.sums = torch.stack((torch.ones_like(self.levels), self.levels))
         self.wide = (similarity @ self.up_columns.T).transpose(1, 2).contiguous()  # (B,h,d,W)
         self.wide_gradient: Tensor | None = None
         limit = TILE_BYTES_CPU if similarity.device.type == "cpu" else TILE_BYTES
@@ -114,14 +113,11 @@ class _UpsampledRows:
         first, last = (source_position(row, coarse, height, align_corners) for row in (start, stop - 1))
         return _Tile(start, stop, int(first), min(int(last) + 2, coarse))
 
-    def expectation(self, tile: _Tile) -> tuple[Tensor, Tensor, Tensor]:
-        """Disparity (B,rows,W); what the probability (B,rows,D,W) is proportional to, and its sum over D (B,rows,W)."""
+    def probability(self, tile: _Tile) -> Tensor:
+        """Of each level: (B,rows,D,W)."""
         share = self.up_rows[tile.start : tile.stop, tile.first : tile.last]
         coarse = torch.einsum("rh,bhdw->brdw", share, self.wide[:, tile.first : tile.last])
-        full = self.up_levels @ coarse
-        full = full.sub_(full.amax(2, keepdim=True)).exp_()  # the softmax does not change, and cannot overflow
-        total, weighted = (self.sums @ full).unbind(2)
-        return weighted / total, full, total
+        return (self.up_levels @ coarse).softmax(2)
 
     def add_gradient(self, tile: _Tile, gradient: Tensor) -> None:
         """Takes a gradient (B,rows,D,W) back to the coarse rows."""

@@ -1,0 +1,70 @@
+"""Convolutions of volumes against PyTorch's own, where ours take another way."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stereohg.nn import Conv3d, ConvTranspose3d
+from stereohg.nn.convolution import SMALL, conv_to_one
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last_3d]
+
+
+def random(*shape: int, dtype=torch.float64) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=dtype)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    batch=st.integers(1, 2),
+    channels=st.integers(1, 5),
+    size=st.tuples(*[st.integers(1, 6)] * 3),
+    layout=st.sampled_from(LAYOUTS),
+    with_bias=st.booleans(),
+)
+def test_one_output_channel(batch, channels, size, layout, with_bias):
+    x = random(batch, channels, *size).contiguous(memory_format=layout)
+    weight, bias = random(1, channels, 3, 3, 3), random(1) if with_bias else None
+    torch.testing.assert_close(conv_to_one(x, weight, bias), F.conv3d(x, weight, bias, padding=1))
+
+
+def test_one_output_channel_by_hand():
+    weight = torch.zeros(1, 1, 3, 3, 3)
+    weight[0, 0, 0, 2, 1] = 5.0  # the level before, the row below, the same column
+    x = torch.arange(8.0).view(1, 1, 2, 2, 2)
+    assert conv_to_one(x, weight).flatten().tolist() == [0, 0, 0, 0, 10, 15, 0, 0]
+
+
+def test_one_output_channel_has_gradients():
+    x, weight = random(1, 2, 3, 2, 4).requires_grad_(), random(1, 2, 3, 3, 3).requires_grad_()
+    assert torch.autograd.gradcheck(conv_to_one, (x, weight))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("make", [Conv3d, ConvTranspose3d])
+def test_small_volumes(make, layout, monkeypatch):
+    """Values, gradients and memory layout of a volume that PyTorch counts as small only because it leaves out W."""
+    settings = {"stride": 2, "output_padding": 1} if make is ConvTranspose3d else {}
+    layer = make(64, 8, 3, padding=1, **settings).to(memory_format=layout)
+    x = random(1, 64, 4, 6, 80, dtype=torch.float32).contiguous(memory_format=layout).requires_grad_()
+    assert x[..., 0].numel() <= SMALL < x[:, :, 0].numel()
+    answers = []
+    for small in (SMALL, 0):  # with and without
+        monkeypatch.setattr("stereohg.nn.convolution.SMALL", small)
+        y = layer(x)
+        assert y.is_contiguous(memory_format=layout) or not small  # PyTorch's loop leaves another layout
+        answers.append((y, *torch.autograd.grad(y.square().sum(), (x, layer.weight))))
+    for ours, plain in zip(*answers, strict=True):
+        torch.testing.assert_close(ours, plain, atol=1e-5 * plain.abs().max().item(), rtol=1e-5)
+
+
+def test_the_quick_ways_are_taken(monkeypatch):
+    taken = []
+    monkeypatch.setattr("stereohg.nn.convolution.conv_to_one", lambda x, weight, bias: taken.append("one"))
+    monkeypatch.setattr("stereohg.nn.convolution._exchanged", lambda x: taken.append("exchanged") or x.transpose(2, 4))
+    Conv3d(4, 1, 3, padding=1)(torch.randn(1, 4, 3, 3, 3))
+    assert taken == ["one"]
+    Conv3d(64, 8, 3, padding=1)(torch.randn(1, 64, 4, 6, 80))
+    assert taken == ["one"] + 3 * ["exchanged"]
