@@ -29,7 +29,12 @@ class Rectifier:
         centre_of_right = -rig.rotation.T @ rig.translation
         check_side_by_side(*centre_of_right[:2])
         left_turn, right_turn, left_projection, right_projection, *_ = cv2.stereoRectify(
-            *cameras, rig.left.size, rig.rotation, rig.translation, flags=cv2.CALIB_ZERO_DISPARITY, alpha=alpha
+            *cameras,
+            rig.left.size,
+            rig.rotation,
+            rig.translation.reshape(3, 1),
+            flags=cv2.CALIB_ZERO_DISPARITY,
+            alpha=alpha,
         )
         self.calibration = StereoCalibration.from_projections(left_projection, right_projection, rig.left.size)
         self._cameras = (rig.left, left_turn, left_projection), (rig.right, right_turn, right_projection)

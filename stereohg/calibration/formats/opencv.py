@@ -101,7 +101,10 @@ class _Storage:
             raise ValueError(
                 f"{self.path} has no {key}; of stereo_calib, intrinsics.yml and extrinsics.yml belong together"
             )
-        values = node.mat() if node.isMap() else None
+        try:
+            values = node.mat() if node.isMap() else None
+        except cv2.error:  # more or fewer numbers than rows and columns announce
+            values = None
         return numbers(self.path, key, () if values is None else values.ravel(), shape)
 
     def number(self, key: str) -> float | None:
