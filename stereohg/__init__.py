@@ -1,5 +1,7 @@
 """Stereo depth by stacked hourglasses: PSMNet, GwcNet and our own; and the keypoint hourglass on the same core."""
 
+from stereohg.calibration.cameras import StereoCalibration
+from stereohg.calibration.formats import read_calibration
 from stereohg.disparity import Disparity
 from stereohg.models.published import save_published
 from stereohg.models.registry import create_model, list_models
@@ -16,12 +18,14 @@ __all__ = [
     "PairError",
     "PairWarning",
     "Predictor",
+    "StereoCalibration",
     "__version__",
     "create_model",
     "list_models",
     "load_model",
     "predict",
     "predict_keypoints",
+    "read_calibration",
     "save_model",
     "save_published",
 ]

@@ -10,12 +10,14 @@ from docstring_parser import parse as parse_docstring
 from jsonargparse import ActionConfigFile, ActionYesNo, ArgumentParser
 
 import stereohg
+from stereohg.commands.calibrate import calibrate
 from stereohg.commands.data import data
 from stereohg.commands.demo import demo
 from stereohg.commands.evaluate import evaluate
 from stereohg.commands.models import models
 from stereohg.commands.pose import pose
 from stereohg.commands.predict import predict
+from stereohg.commands.rectify import rectify
 from stereohg.commands.submit import submit
 from stereohg.commands.train import train, train_keypoints
 from stereohg.recipes import find_recipe, list_recipes, task_of
@@ -30,9 +32,11 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "data": data,
     "models": models,
     "pose": pose,
+    "calibrate": calibrate,
+    "rectify": rectify,
 }
 TRAININGS = {"stereo": train, "keypoints": train_keypoints}
-SHORT_OPTIONS = {"output": "-o"}
+SHORT_OPTIONS = {"output": "-o", "board": "-b", "square": "-s"}
 INTERRUPTED = 130  # as shells have it
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError)
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from stereohg.commands.metric_outputs import MetricOutputs
 from stereohg.data.files import DISPARITY_SUFFIXES, write_png
 from stereohg.data.pairs import find_pairs
 from stereohg.devices import Precision
@@ -38,6 +39,14 @@ def predict(
     strict: bool = False,
     align_corners: bool | None = None,
     output_scale: float | None = None,
+    calibration: Path | None = None,
+    depth: bool = False,
+    points: bool = False,
+    depth_format: Literal["npy", "png"] = "npy",
+    points_format: Literal["ply", "npz"] = "ply",
+    min_confidence: float = 0.0,
+    min_depth: float = 0.0,
+    max_depth: float = float("inf"),
 ) -> int:
     """Predicts the disparity of one rectified pair, or of all pairs in two folders.
 
@@ -58,12 +67,23 @@ def predict(
         strict: what would be a warning is an error.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.
+        calibration: file of the rectified cameras: OpenCV's or ours, KITTI's, Middlebury's, or ROS's.
+        depth: also write NAME_depth, metres.
+        points: also write NAME.ply, coloured points in metres.
+        depth_format: npy (float32 metres, NaN unknown) or png (16-bit millimetres, 0 unknown).
+        points_format: ply (binary) or npz (points and colours).
+        min_confidence: mark what is less sure as not valid, in all that is written.
+        min_depth: leave nearer pixels out of depth and points, metres.
+        max_depth: leave farther pixels out of depth and points, metres.
 
     Returns:
         The exit status: 1 when any pair failed.
     """
     pairs, problems = find_pairs(left, right)
     targets = _targets(output, [pair.name for pair in pairs], format)
+    in_metres = MetricOutputs.chosen(
+        calibration, depth_format if depth else None, points_format if points else None, min_depth, max_depth
+    )
     predictor = Predictor(load_model(model, align_corners=align_corners, output_scale=output_scale), device, precision)
     options = {
         "scale": scale,
@@ -82,7 +102,9 @@ def predict(
             try:
                 with measured() as cost:
                     result = predictor(pair.left, pair.right, **options)
+                result = result.confident(min_confidence)
                 result.save(target)
+                in_metres.write(result, pair.left, target)
                 if colour:
                     picture = colour_disparity(result.values, result.valid)
                     write_png(target.with_name(f"{target.stem}_colour.png"), picture)
