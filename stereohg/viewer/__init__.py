@@ -1,4 +1,4 @@
-"""A page to look at: one file that a browser opens without a network, with the maps of a pair and its points in space."""
+"""A page to look at: one file, for a browser without a network, with a pair's maps and its points in space."""
 
 from stereohg.viewer.page import write_page
 

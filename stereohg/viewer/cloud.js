@@ -75,7 +75,7 @@ function makeCloud(canvas, scene, at, colours, confidence) {
   controls.addEventListener("change", draw);
 
   function reset() {
-    camera.position.set(0.18 * middle, 0.1 * middle, 0.12 * middle);
+    camera.position.set(0.18 * middle, 0.1 * middle, 0.25 * middle);
     controls.target.set(0, 0, -middle);
     controls.update();
     draw();

@@ -78,7 +78,9 @@ def write_page(
             raise ValueError(f"the picture for {path} is {width}x{height} pixels, and its {name} {values.shape} (H,W)")
     guessed = focal is None
     focal = float(width) if guessed else focal
-    disparity_to_depth(maps["disparity"][:1, :1], focal, baseline or 1.0, doffs)  # its errors are the camera's
+    disparity_to_depth(
+        maps["disparity"][:1, :1], focal, 1.0 if baseline is None else baseline, doffs
+    )  # its errors are the camera's
     scene = {
         "width": width,
         "height": height,
