@@ -76,6 +76,8 @@ def test_side_by_side_to_a_colour_video_of_one_range(tmp_path, scenes):
     for picture, disparity in zip(pictures, maps, strict=True):
         expected = colour_disparity(disparity, None, low, high)
         assert np.abs(picture.astype(float) - expected).mean() < 12  # what the codec loses
+    ends = write_colour_video(tmp_path / "again.avi", tmp_path / "out.mp4.frames", "png", COUNT, RATE)
+    assert ends == pytest.approx((low, high), abs=0.1)
     assert main(["video", str(both), "-o", str(out), "--no_check"]) == 0
     assert not (tmp_path / "out.mp4.frames").exists()
 

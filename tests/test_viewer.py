@@ -63,7 +63,7 @@ def opened(browser, page):
     while not browser.execute_script("return document.documentElement.dataset.ready !== undefined"):
         assert time.monotonic() < until, browser.get_log("browser")
         time.sleep(0.05)
-    assert browser.get_log("browser") == []
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
     asked = {
         address
         for entry in browser.get_log("performance")

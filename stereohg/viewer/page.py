@@ -166,12 +166,12 @@ def _camera_in_words(guessed: bool, focal: float, baseline: float | None, doffs:
 def _packed(values: np.ndarray) -> str:
     """float32 (H,W), losslessly: all first bytes, all second ones and so on, which deflates better, in base64."""
     planes = np.ascontiguousarray(values, "<f4").view(np.uint8).reshape(-1, 4).T
-    return base64.b64encode(zlib.compress(planes.tobytes(), 9)).decode()
+    return base64.b64encode(zlib.compress(planes.tobytes())).decode()
 
 
 def _data_url(picture: np.ndarray, kind: str = "PNG", **options) -> str:
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, kind, optimize=True, **options)
+    Image.fromarray(picture).save(stream, kind, **options)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
