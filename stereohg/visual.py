@@ -36,14 +36,20 @@ def colour_disparity(
         ValueError: the mask has another shape, or ``low`` is above ``high``.
     """
     known = _known(disparity, valid)
-    values = disparity[known]
-    if not values.size:
-        values = np.zeros(1)  # any range will do
-    low = low if low is not None else np.percentile(values, STRAY)
-    high = high if high is not None else np.percentile(values, 100 - STRAY)
+    usual_low, usual_high = colour_range(disparity[known])
+    low = usual_low if low is None else low
+    high = usual_high if high is None else high
     if not low <= high:
         raise ValueError(f"low is {low} and high {high}; low must not be above high")
     return _paint(disparity, known, low, high, cv2.COLORMAP_TURBO, INVALID)
+
+
+def colour_range(disparity: np.ndarray) -> tuple[float, float]:
+    """What all but half a percent of the finite disparities at either end keep to, pixels."""
+    values = disparity[np.isfinite(disparity)]
+    if not values.size:
+        return 0.0, 0.0  # any range will do
+    return float(np.percentile(values, STRAY)), float(np.percentile(values, 100 - STRAY))
 
 
 def error_map(prediction: np.ndarray, truth: np.ndarray, valid: np.ndarray, limit: float = ERROR_LIMIT) -> np.ndarray:
@@ -63,10 +69,19 @@ def error_map(prediction: np.ndarray, truth: np.ndarray, valid: np.ndarray, limi
     return _paint(error, known, 0, limit, cv2.COLORMAP_INFERNO, UNKNOWN)
 
 
+def shade(values: np.ndarray, low: float, high: float, colour_map: int) -> np.ndarray:
+    """Known values (H,W) in the colours of one of OpenCV's maps: (H,W,3) uint8 RGB."""
+    return _paint(values, np.ones(values.shape, bool), low, high, colour_map, INVALID)
+
+
+def colour_bar(colour_map: int) -> np.ndarray:
+    """All 256 colours of one of OpenCV's maps side by side: (1,256,3) uint8 RGB."""
+    return _colours(colour_map)[None]
+
+
 def heat(image: np.ndarray, values: np.ndarray) -> np.ndarray:
     """An image (H,W,3) uint8 RGB with values (H,W) in [0,1] laid over it in the Inferno colours, half by half."""
-    laid = _paint(values, np.ones(values.shape, bool), 0, 1, cv2.COLORMAP_INFERNO, INVALID)
-    return cv2.addWeighted(image, 0.5, laid, 0.5, 0)
+    return cv2.addWeighted(image, 0.5, shade(values, 0, 1, cv2.COLORMAP_INFERNO), 0.5, 0)
 
 
 def comparison_figure(

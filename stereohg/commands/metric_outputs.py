@@ -25,24 +25,27 @@ class MetricOutputs:
 
     @classmethod
     def chosen(
-        cls, path: Path | None, depth: str | None, points: str | None, min_depth: float, max_depth: float
+        cls, path: Path | None, depth: str | None, points: str | None, pages: bool, min_depth: float, max_depth: float
     ) -> "MetricOutputs":
         """As the options say; what they lack is told before anything is predicted.
 
         Raises:
-            ValueError: there are outputs and no calibration, a calibration and no outputs, or no such range.
+            ValueError: there are outputs and no calibration, a calibration and no outputs that need it, or no such range.
             FileNotFoundError: there is no such calibration.
         """
         crop_depth(0.0, min_depth, max_depth)
-        if (path is None) != (depth is None and points is None):
-            raise ValueError("--calibration FILE and --depth or --points go together: one says what the others need")
+        wants = depth is not None or points is not None
+        if path is None and wants or path is not None and not (wants or pages):
+            raise ValueError(
+                "--calibration FILE and --depth, --points or --html go together: one says what the others need"
+            )
         return cls(None if path is None else read_calibration(path), depth, points, min_depth, max_depth)
 
     def write(self, result: Disparity, left: Picture, target: Path) -> None:
         """NAME_depth and NAME beside the disparity ``target``."""
-        if self.calibration is None:
+        calibration = self.of_size(result.values.shape[::-1])
+        if calibration is None:
             return
-        calibration = _of_size(self.calibration, result.values.shape[::-1])
         limits = {"min_depth": self.min_depth, "max_depth": self.max_depth}
         if self.depth is not None:
             write_depth(target.with_name(f"{target.stem}_depth.{self.depth}"), result.to_depth(calibration, **limits))
@@ -50,15 +53,14 @@ class MetricOutputs:
             cloud = result.to_points(calibration, colours=left, **limits)
             write_points(target.with_name(f"{target.stem}.{self.points}"), *cloud)
 
-
-def _of_size(calibration: StereoCalibration, size: Size) -> StereoCalibration:
-    """For pictures that were resized as a whole; others are an error."""
-    if calibration.size is None or calibration.size == size:
-        return calibration
-    width, height = calibration.size
-    if abs(size[1] - height * size[0] / width) > SAME_SHAPE:
-        raise ValueError(
-            f"the calibration is of {width}x{height} pictures, and this one is {size[0]}x{size[1]}, which is no "
-            "resized form of it; calibrate for pictures of this size"
-        )
-    return calibration.resized(size)
+    def of_size(self, size: Size) -> StereoCalibration | None:
+        """The calibration for pictures that were resized as a whole; others are an error."""
+        if self.calibration is None or self.calibration.size in (None, size):
+            return self.calibration
+        width, height = self.calibration.size
+        if abs(size[1] - height * size[0] / width) > SAME_SHAPE:
+            raise ValueError(
+                f"the calibration is of {width}x{height} pictures, and this one is {size[0]}x{size[1]}, which is no "
+                "resized form of it; calibrate for pictures of this size"
+            )
+        return self.calibration.resized(size)

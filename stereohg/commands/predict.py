@@ -9,14 +9,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from stereohg.calibration.cameras import StereoCalibration
 from stereohg.commands.metric_outputs import MetricOutputs
-from stereohg.data.files import DISPARITY_SUFFIXES, write_png
-from stereohg.data.pairs import find_pairs
+from stereohg.data.files import DISPARITY_SUFFIXES, read_disparity, write_png
+from stereohg.data.pairs import Pair, find_pairs
 from stereohg.devices import Precision
 from stereohg.disparity import Disparity
 from stereohg.measure import measured
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, PairWarning, Predictor
+from stereohg.video import VIDEO_SUFFIXES
+from stereohg.viewer import write_page
 from stereohg.visual import colour_disparity
 
 Format = Literal["pfm", "png", "npy", "tiff"]
@@ -29,6 +32,7 @@ def predict(
     model: str = DEFAULT_MODEL,
     format: Format = "pfm",
     colour: bool = False,
+    html: Path | None = None,
     device: str = "auto",
     precision: Precision = "auto",
     scale: float = 1.0,
@@ -57,6 +61,7 @@ def predict(
         model: a bundled name or the path of a weights file, ours or published.
         format: of the files in a folder; png is 16 bit, 256 times the disparity.
         colour: also write NAME_colour.png.
+        html: also write a page to look at, a .html file for one pair, else a folder of them.
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
         scale: resize the pictures by this before matching.
@@ -67,7 +72,8 @@ def predict(
         strict: what would be a warning is an error.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.
-        calibration: file of the rectified cameras: OpenCV's or ours, KITTI's, Middlebury's, or ROS's.
+        calibration: file of the rectified cameras: OpenCV's or ours, KITTI's, Middlebury's, or ROS's; for depth, points
+            and pages in metres.
         depth: also write NAME_depth, metres.
         points: also write NAME.ply, coloured points in metres.
         depth_format: npy (float32 metres, NaN unknown) or png (16-bit millimetres, 0 unknown).
@@ -79,10 +85,15 @@ def predict(
     Returns:
         The exit status: 1 when any pair failed.
     """
+    if Path(left).suffix.lower() in VIDEO_SUFFIXES:
+        raise ValueError(f"{left} is a video; use stereohg video")
     pairs, problems = find_pairs(left, right)
-    targets = _targets(output, [pair.name for pair in pairs], format)
+    names = [pair.name for pair in pairs]
+    targets = _targets(output, names, format, DISPARITY_SUFFIXES)
+    pages = [None] * len(pairs) if html is None else _targets(html, names, "html", (".html",))
     in_metres = MetricOutputs.chosen(
-        calibration, depth_format if depth else None, points_format if points else None, min_depth, max_depth
+        calibration, depth_format if depth else None, points_format if points else None, html is not None,
+        min_depth, max_depth
     )
     predictor = Predictor(load_model(model, align_corners=align_corners, output_scale=output_scale), device, precision)
     options = {
@@ -98,7 +109,7 @@ def predict(
     table = Table("pair", "size", "disparity", "confidence", "seconds", box=SIMPLE)
     with warnings.catch_warnings(), _progress(console) as progress:
         warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name
-        for pair, target in zip(progress.track(pairs, description="predicting"), targets, strict=True):
+        for pair, target, page in zip(progress.track(pairs, description="predicting"), targets, pages, strict=True):
             try:
                 with measured() as cost:
                     result = predictor(pair.left, pair.right, **options)
@@ -108,6 +119,8 @@ def predict(
                 if colour:
                     picture = colour_disparity(result.values, result.valid)
                     write_png(target.with_name(f"{target.stem}_colour.png"), picture)
+                if page is not None:
+                    _write_page(page, pair, target, result, in_metres.of_size(result.values.shape[::-1]), flip)
             except Exception as error:  # whatever it is, the other pairs go on
                 kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
                 problems.append(f"{pair.name}: {kind}{error}")
@@ -123,12 +136,23 @@ def predict(
     return 1 if problems else 0
 
 
-def _targets(output: Path, names: list[str], format: Format) -> list[Path]:
-    """Where each pair's disparity goes; what cannot be is told before anything is predicted."""
+def _write_page(
+    page: Path, pair: Pair, target: Path, result: Disparity, calibration: StereoCalibration | None, flip: bool
+) -> None:
+    """The page shows what the file holds, which a 16-bit PNG has rounded."""
+    picture = pair.right if flip else pair.left
+    values, valid = read_disparity(target)
+    write_page(
+        page, picture, values, valid, confidence=result.confidence, calibration=calibration, title=pair.name
+    )
+
+
+def _targets(output: Path, names: list[str], suffix: str, suffixes: tuple[str, ...]) -> list[Path]:
+    """Where the file of each pair goes; what cannot be is told before anything is predicted."""
     if output.is_dir() or not output.suffix:
-        return [output / f"{name}.{format}" for name in names]
-    if output.suffix.lower() not in DISPARITY_SUFFIXES:
-        known = ", ".join(DISPARITY_SUFFIXES)
+        return [output / f"{name}.{suffix}" for name in names]
+    if output.suffix.lower() not in suffixes:
+        known = ", ".join(suffixes)
         raise ValueError(f"{output} is neither a folder that exists nor a file with one of the endings {known}")
     if len(names) > 1:
         raise ValueError(f"{output} is one file, but there are {len(names)} pairs; give a folder")
