@@ -1,12 +1,14 @@
 """Stereo depth by stacked hourglasses: PSMNet, GwcNet and our own; and the keypoint hourglass on the same core."""
 
 from stereohg.disparity import Disparity
+from stereohg.export import export
 from stereohg.models.published import save_published
 from stereohg.models.registry import create_model, list_models
 from stereohg.models.weights import load_model, save_model
 from stereohg.pose.keypoints import Keypoints
 from stereohg.pose.prediction import KeypointPredictor, predict_keypoints
 from stereohg.prediction import PairError, PairWarning, Predictor, predict
+from stereohg.sharing import push_model
 from stereohg.version import __version__
 
 __all__ = [
@@ -18,10 +20,12 @@ __all__ = [
     "Predictor",
     "__version__",
     "create_model",
+    "export",
     "list_models",
     "load_model",
     "predict",
     "predict_keypoints",
+    "push_model",
     "save_model",
     "save_published",
 ]

@@ -10,12 +10,16 @@ from docstring_parser import parse as parse_docstring
 from jsonargparse import ActionConfigFile, ActionYesNo, ArgumentParser
 
 import stereohg
+from stereohg.commands.compare import compare
+from stereohg.commands.convert import convert
 from stereohg.commands.data import data
 from stereohg.commands.demo import demo
 from stereohg.commands.evaluate import evaluate
+from stereohg.commands.export import export
 from stereohg.commands.models import models
 from stereohg.commands.pose import pose
 from stereohg.commands.predict import predict
+from stereohg.commands.push import push
 from stereohg.commands.submit import submit
 from stereohg.commands.train import train, train_keypoints
 from stereohg.recipes import find_recipe, list_recipes, task_of
@@ -29,6 +33,10 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "train": train,
     "data": data,
     "models": models,
+    "compare": compare,
+    "convert": convert,
+    "export": export,
+    "push": push,
     "pose": pose,
 }
 TRAININGS = {"stereo": train, "keypoints": train_keypoints}
