@@ -1,7 +1,7 @@
 """Stereo depth by stacked hourglasses: PSMNet, GwcNet and our own; and the keypoint hourglass on the same core."""
 
 from stereohg.disparity import Disparity
-from stereohg.export import export
+from stereohg.exporting import export
 from stereohg.models.published import save_published
 from stereohg.models.registry import create_model, list_models
 from stereohg.models.weights import load_model, save_model

@@ -16,7 +16,7 @@ from torch import nn
 import stereohg
 from stereohg.cli import main
 from stereohg.data.motorcycle import motorcycle
-from stereohg.export import CARD, TOLERANCE, export
+from stereohg.exporting import CARD, TOLERANCE, export
 from stereohg.nn import BasicBlock
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "run_onnx.py"
@@ -43,7 +43,7 @@ def trained(name: str, **arguments) -> nn.Module:
 def pair() -> tuple[np.ndarray, np.ndarray]:
     """Of the Motorcycle, 90x150, no multiple of anything."""
     left, right, _, _ = motorcycle()
-    return left[200:290, 250:400], right[200:290, 215:365]
+    return left[200:290, 250:400], right[200:290, 240:390]
 
 
 def check_graph(path: Path) -> onnx.ModelProto:
@@ -71,7 +71,7 @@ def test_a_fixed_size_equals_predict(tmp_path, pair):
     assert written.largest_difference < TOLERANCE
     disparity, sureness = run(written.path, *pair)
     expected = stereohg.predict(*pair, model, device="cpu", check=False)
-    assert disparity.shape == sureness.shape == (1, 90, 150) and np.ptp(expected.values) > 10
+    assert disparity.shape == sureness.shape == (1, 90, 150) and np.ptp(expected.values) > 5
     assert np.abs(disparity[0] - expected.values).max() < TOLERANCE
     assert np.abs(sureness[0] - expected.confidence).max() < 1e-4
     check_graph(written.path)
@@ -80,9 +80,10 @@ def test_a_fixed_size_equals_predict(tmp_path, pair):
     assert json.loads(said["normalisation"])["mean"] == [0.485, 0.456, 0.406]
 
 
+@pytest.mark.filterwarnings("ignore::stereohg.PairWarning")
 def test_a_dynamic_file_takes_other_sizes_without_pytorch(tmp_path, pair):
     """The example, as a user runs it, where importing PyTorch or this package fails."""
-    model = stereohg.load_model("hgstereo_s", max_disp=64)
+    model = stereohg.load_model("hgstereo_s", max_disp=32)
     written = export(model, tmp_path / "model.onnx", size=(64, 96), dynamic=True, check=False)
     check_graph(written.path)
     for picture, side in zip(pair, ("left", "right"), strict=True):
@@ -103,6 +104,7 @@ def test_a_dynamic_file_takes_other_sizes_without_pytorch(tmp_path, pair):
         run(written.path, *pair)  # no multiples
 
 
+@pytest.mark.filterwarnings("ignore::stereohg.PairWarning")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name == "gwcnet_gc" else pytest.mark.slow) for name in STEREO]
 )
@@ -161,6 +163,7 @@ def test_a_program_of_torch_export(tmp_path, pair):
     assert np.abs(disparity[0].numpy() - expected).max() < TOLERANCE
 
 
+@pytest.mark.slow
 def test_half_precision_is_half_the_size(tmp_path, pair):
     model = stereohg.load_model("hgstereo_s", max_disp=64)
     written = export(model, tmp_path / "half.onnx", size=(90, 150), precision="float16", check=False)
@@ -190,14 +193,14 @@ def test_options_that_cannot_be(tmp_path, options, told):
 
 
 def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("stereohg.export._runner", lambda *_: lambda pictures: [np.zeros((1, 64, 96), np.float32)])
+    monkeypatch.setattr("stereohg.exporting._runner", lambda *_: lambda pictures: [np.zeros((1, 64, 96), np.float32)])
     with pytest.raises(ValueError, match="differs from PyTorch"):
         export(stereohg.load_model("hgstereo_s", max_disp=32), tmp_path / "model.pt2", "torch", size=(64, 96))
     assert not list(tmp_path.iterdir())
 
 
 def test_what_is_not_installed_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("stereohg.export.find_spec", lambda name: None)
+    monkeypatch.setattr("stereohg.exporting.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"onnx and onnxscript.*stereohg\[export\]"):
         export(stereohg.load_model("hgstereo_s"), tmp_path / "model.onnx", check=False)
 

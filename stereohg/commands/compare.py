@@ -13,6 +13,7 @@ from stereohg.data.preprocess import as_rgb
 from stereohg.devices import Precision
 from stereohg.measure import Cost, measured
 from stereohg.metrics import disparity_metrics
+from stereohg.models.stereo import MAX_DISP_MULTIPLE
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.sgbm import sgbm_disparity
@@ -47,6 +48,10 @@ def compare(
     if not names or len(set(names)) < len(names):
         raise ValueError(f"models is {models!r}; it must name different ones, such as {DEFAULT_MODEL},{SGBM}")
     pictures = as_rgb(left), as_rgb(right)
+    if pictures[0].shape != pictures[1].shape:
+        raise ValueError(f"{left} is {pictures[0].shape[:2]} and {right} {pictures[1].shape[:2]} (H,W); a pair has one")
+    if max_disp < 1 or max_disp % MAX_DISP_MULTIPLE:
+        raise ValueError(f"max_disp is {max_disp}; it must be a multiple of {MAX_DISP_MULTIPLE}, such as 192")
     known = None
     if truth is not None:
         known = read_disparity(truth)
@@ -68,7 +73,7 @@ def compare(
 def _run(
     name: str, pictures: tuple[np.ndarray, np.ndarray], max_disp: int, device: str, precision: Precision
 ) -> tuple[np.ndarray, float | None, Cost]:
-    """Disparity (H,W), mean confidence if there is one, and what it cost after a first, unmeasured call."""
+    """Disparity (H,W), mean confidence if there is one, and what it cost."""
     if name == SGBM:
         with measured() as cost:
             values = sgbm_disparity(*pictures, max_disp)

@@ -10,7 +10,7 @@ PUBLISHED_SUFFIXES = (".tar", ".ckpt", ".pth")
 
 def convert(
     source: str,
-    output: Path,
+    target: Path,
     half: bool = False,
     overwrite: bool = False,
     align_corners: bool | None = None,
@@ -20,26 +20,26 @@ def convert(
 
     Args:
         source: a bundled name or the path of a weights file, ours or published.
-        output: .safetensors is ours; .tar, .ckpt or .pth is the published form of that network.
+        target: .safetensors is ours; .tar, .ckpt or .pth is the published form of that network.
         half: ours: store float16, half the size.
         overwrite: replace what is there.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.
     """
-    ours = output.suffix == SUFFIX
-    if not ours and output.suffix not in PUBLISHED_SUFFIXES:
-        raise ValueError(f"{output} should end in {SUFFIX} (ours) or in {', '.join(PUBLISHED_SUFFIXES)} (published)")
+    ours = target.suffix == SUFFIX
+    if not ours and target.suffix not in PUBLISHED_SUFFIXES:
+        raise ValueError(f"{target} should end in {SUFFIX} (ours) or in {', '.join(PUBLISHED_SUFFIXES)} (published)")
     if half and not ours:
-        raise ValueError(f"published files hold float32; leave out --half, or name {output.name} {SUFFIX}")
-    if output.exists() and not overwrite:
-        raise FileExistsError(f"{output} is there already; give another name, or --overwrite")
+        raise ValueError(f"published files hold float32; leave out --half, or name {target.name} {SUFFIX}")
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} is there already; give another name, or --overwrite")
     model = load_model(source, align_corners=align_corners, output_scale=output_scale)
     if ours:
-        save_model(model, output, half=half)
+        save_model(model, target, half=half)
     else:
-        save_published(model, output, epochs=_epochs(model.card))
+        save_published(model, target, epochs=_epochs(model.card))
     form = "with its card" if ours else "as its authors' code writes it"
-    print(f"{source}: {model.architecture}, written to {output} {form}")
+    print(f"{source}: {model.architecture}, written to {target} {form}")
 
 
 def _epochs(card: dict) -> int:

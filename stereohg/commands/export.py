@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from stereohg.export import ExportPrecision, Format
-from stereohg.export import export as write
+from stereohg.exporting import ExportPrecision, Format
+from stereohg.exporting import export as write
 from stereohg.models.weights import load_model
 
 
