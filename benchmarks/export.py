@@ -1,7 +1,7 @@
 """An exported file in onnxruntime beside PyTorch here: how quick, and how far apart, in one run.
 
 PyTorch is ``Predictor.forward`` or ``KeypointPredictor.forward`` on tensors that are ready; onnxruntime has the same
-threads, and normalises the pictures besides. Weights other than hgstereo_s's are random, which changes no time.
+threads, and besides normalises the pictures and gives a confidence. Weights other than hgstereo_s's are random, which changes no time.
 
     python benchmarks/export.py
 """

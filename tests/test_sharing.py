@@ -73,9 +73,6 @@ def test_what_is_cached_loads_offline(tmp_path, uploads):
     ],
 )
 def test_addresses(monkeypatch, address, asked):
-    monkeypatch.setattr(
-        huggingface_hub, "hf_hub_download", lambda repository, file, *, revision, **_: "/".join(map(str, asked))
-    )
     seen = []
     monkeypatch.setattr(
         huggingface_hub,
