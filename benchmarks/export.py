@@ -1,7 +1,8 @@
-"""An exported file in onnxruntime beside PyTorch here: how quick, and how far apart, in one run.
+"""An exported file in onnxruntime beside PyTorch here: how quick, in one run.
 
-PyTorch is ``Predictor.forward`` or ``KeypointPredictor.forward`` on tensors that are ready; onnxruntime has the same
-threads, and besides normalises the pictures and gives a confidence. Weights other than hgstereo_s's are random, which changes no time.
+PyTorch is ``Predictor.forward`` or ``KeypointPredictor.forward`` on tensors that are ready; onnxruntime has as many
+threads, and besides normalises the pictures and gives a confidence. All weights but hgstereo_s's are random, which
+changes no time.
 
     python benchmarks/export.py
 """

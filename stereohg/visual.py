@@ -170,7 +170,7 @@ def disparity_gallery(
     if truth is not None:
         panels["truth"] = colour_disparity(*truth, low, high)
     panels |= {name: colour_disparity(disparity, None, low, high) for name, disparity in disparities.items()}
-    columns = min(len(panels), 3)
+    columns = 2 if len(panels) in (2, 4) else 3
     rows = -(-len(panels) // columns)
     panel_height = _PANEL_WIDTH * left.shape[0] / left.shape[1] + _TITLE_HEIGHT
     figure = Figure(figsize=((columns + 0.2) * _PANEL_WIDTH, rows * panel_height), layout="compressed")

@@ -87,7 +87,8 @@ def _run(
 def _table(
     results: dict[str, tuple[np.ndarray, float | None, Cost]], known: tuple[np.ndarray, np.ndarray] | None
 ) -> Table:
-    table = Table("model", box=SIMPLE)
+    table = Table(box=SIMPLE)
+    table.add_column("model", overflow="fold")  # a path may be long
     for heading in ("disparity", "confidence", "seconds", "memory", *(("EPE", "bad-3") if known else ())):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, (values, sureness, cost) in results.items():
