@@ -11,12 +11,16 @@ from jsonargparse import ActionConfigFile, ActionYesNo, ArgumentParser
 
 import stereohg
 from stereohg.commands.calibrate import calibrate
+from stereohg.commands.compare import compare
+from stereohg.commands.convert import convert
 from stereohg.commands.data import data
 from stereohg.commands.demo import demo
 from stereohg.commands.evaluate import evaluate
+from stereohg.commands.export import export
 from stereohg.commands.models import models
 from stereohg.commands.pose import pose
 from stereohg.commands.predict import predict
+from stereohg.commands.push import push
 from stereohg.commands.rectify import rectify
 from stereohg.commands.submit import submit
 from stereohg.commands.train import train, train_keypoints
@@ -33,6 +37,10 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "train": train,
     "data": data,
     "models": models,
+    "compare": compare,
+    "convert": convert,
+    "export": export,
+    "push": push,
     "pose": pose,
     "calibrate": calibrate,
     "rectify": rectify,

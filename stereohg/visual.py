@@ -153,6 +153,55 @@ def comparison_figure(
         figure.savefig(temporary, format=Path(path).suffix.lstrip(".").lower() or "png", dpi=120)
 
 
+def disparity_gallery(
+    path: FilePath,
+    left: np.ndarray,
+    disparities: dict[str, np.ndarray],
+    truth: tuple[np.ndarray, np.ndarray] | None = None,
+) -> None:
+    """The left picture, the truth if there is one, and disparity maps by name, all in one scale of colours.
+
+    Args:
+        path: of the figure, .png or .pdf; its folder is made if need be.
+        left: (H,W,3) uint8 RGB.
+        disparities: caption to (H,W) pixels, finite.
+        truth: (H,W) pixels and (H,W) bool, where it is known.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+        ValueError: the extension is not one that matplotlib writes.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import ListedColormap, Normalize
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("a comparison figure needs matplotlib: pip install 'stereohg[demo]'") from error
+
+    seen = truth[0][truth[1]] if truth is not None else np.concatenate([d.ravel() for d in disparities.values()])
+    low, high = np.percentile(seen, (STRAY, 100 - STRAY))
+    panels = {"left": left}
+    if truth is not None:
+        panels["truth"] = colour_disparity(*truth, low, high)
+    panels |= {name: colour_disparity(disparity, None, low, high) for name, disparity in disparities.items()}
+    columns = 2 if len(panels) in (2, 4) else 3
+    rows = -(-len(panels) // columns)
+    panel_height = _PANEL_WIDTH * left.shape[0] / left.shape[1] + _TITLE_HEIGHT
+    figure = Figure(figsize=((columns + 0.2) * _PANEL_WIDTH, rows * panel_height), layout="compressed")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (name, picture) in zip(axes.flat, panels.items(), strict=False):  # the last row may not be full
+        axis.imshow(picture, interpolation="none")
+        axis.set_title(name)
+    scale = ScalarMappable(Normalize(low, high), ListedColormap(_colours(cv2.COLORMAP_TURBO) / 255))
+    figure.colorbar(scale, ax=axes, label="disparity, px", extend="both", pad=0.01)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix.lstrip(".").lower() or "png", dpi=120)
+
+
 def _known(disparity: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
     known = np.isfinite(disparity)
     if valid is None:

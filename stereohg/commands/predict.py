@@ -92,8 +92,12 @@ def predict(
     targets = _targets(output, names, format, DISPARITY_SUFFIXES)
     pages = [None] * len(pairs) if html is None else _targets(html, names, "html", (".html",))
     in_metres = MetricOutputs.chosen(
-        calibration, depth_format if depth else None, points_format if points else None, html is not None,
-        min_depth, max_depth
+        calibration,
+        depth_format if depth else None,
+        points_format if points else None,
+        html is not None,
+        min_depth,
+        max_depth,
     )
     predictor = Predictor(load_model(model, align_corners=align_corners, output_scale=output_scale), device, precision)
     options = {
@@ -142,9 +146,7 @@ def _write_page(
     """The page shows what the file holds, which a 16-bit PNG has rounded."""
     picture = pair.right if flip else pair.left
     values, valid = read_disparity(target)
-    write_page(
-        page, picture, values, valid, confidence=result.confidence, calibration=calibration, title=pair.name
-    )
+    write_page(page, picture, values, valid, confidence=result.confidence, calibration=calibration, title=pair.name)
 
 
 def _targets(output: Path, names: list[str], suffix: str, suffixes: tuple[str, ...]) -> list[Path]:
