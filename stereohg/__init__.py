@@ -28,8 +28,8 @@ __all__ = [
     "load_model",
     "predict",
     "predict_keypoints",
-    "read_calibration",
     "push_model",
+    "read_calibration",
     "save_model",
     "save_published",
 ]

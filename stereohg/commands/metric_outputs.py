@@ -30,7 +30,7 @@ class MetricOutputs:
         """As the options say; what they lack is told before anything is predicted.
 
         Raises:
-            ValueError: there are outputs and no calibration, a calibration and no outputs that need it, or no such range.
+            ValueError: outputs lack a calibration, a calibration has no outputs that need it, or there is no such range.
             FileNotFoundError: there is no such calibration.
         """
         crop_depth(0.0, min_depth, max_depth)
