@@ -4,7 +4,7 @@ PyTorch is ``Predictor.forward`` or ``KeypointPredictor.forward`` on tensors tha
 threads, and besides normalises the pictures and gives a confidence. All weights but hgstereo_s's are random, which
 changes no time.
 
-    python benchmarks/export.py
+    python -m benchmarks.export
 """
 
 import json
@@ -17,8 +17,8 @@ from statistics import median
 import numpy as np
 import onnxruntime
 import torch
-from environment import environment
 
+from benchmarks.environment import environment
 from stereohg import KeypointPredictor, Predictor, create_model, export, load_model
 from stereohg.data.preprocess import to_tensor
 

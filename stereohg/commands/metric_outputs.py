@@ -30,7 +30,7 @@ class MetricOutputs:
         """As the options say; what they lack is told before anything is predicted.
 
         Raises:
-            ValueError: outputs lack a calibration, a calibration has no outputs that need it, or there is no such range.
+            ValueError: outputs lack a calibration, a calibration has no outputs to serve, or there is no such range.
             FileNotFoundError: there is no such calibration.
         """
         crop_depth(0.0, min_depth, max_depth)
