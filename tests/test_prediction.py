@@ -25,11 +25,13 @@ class Constant(StereoNetwork):
     def __deepcopy__(self, memo):
         return self  # what it was fed is asked of it
 
-    def costs(self, left, right):
-        self.check_input(left, right)
+    def extract(self, left, right):
         self.fed.append((*left.shape[-2:], self.max_disp))
+        return left[..., ::4, ::4], right[..., ::4, ::4]
+
+    def compare(self, left, right):
         batch, _, height, width = left.shape
-        similarity = torch.full((batch, self.num_levels, height // 4, width // 4), -50.0)
+        similarity = torch.full((batch, self.num_levels, height, width), -50.0)
         similarity[:, min(self.level, self.num_levels - 1)] = 50.0
         return [similarity]
 
@@ -85,9 +87,9 @@ def test_each_thread_has_its_own_range():
 
 def test_a_network_says_what_it_is_padded_with():
     class Padded(Constant):
-        def costs(self, left, right):
+        def extract(self, left, right):
             self.corner = left[0, :, 0, -1]
-            return super().costs(left, right)
+            return super().extract(left, right)
 
     white = np.full((10, 10), 255, np.uint8)
     for padding, corner in (("constant", 0.0), ("replicate", (1 - 0.485) / 0.229)):
@@ -161,9 +163,9 @@ def test_published_networks_predict(model):
 
 def test_the_cards_normalisation_is_used():
     class Mean(Constant):
-        def costs(self, left, right):
+        def extract(self, left, right):
             self.mean = left.mean().item()
-            return super().costs(left, right)
+            return super().extract(left, right)
 
     model = Mean(level=1)
     model.card = {"normalisation": {"mean": [0.25, 0.25, 0.25], "std": [0.5, 0.5, 0.5]}}

@@ -39,8 +39,13 @@ class GwcNet(StereoNetwork):
         self.heads = nn.ModuleList(similarity_head() for _ in range(4))
         initialise_as_published(self)
 
-    def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
-        x = self.refine(self.enter(left, right))
+    def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
+        """Features of both images to correlate (B,320,H/4,W/4) and, of "GC", to concatenate (B,12,H/4,W/4)."""
+        features = self.of_both(lambda image: torch.cat(self.features(image), 1), left, right)
+        return features if self.fusion is None else (*features, *self.of_both(self.fusion, *features))
+
+    def compare(self, left: Tensor, right: Tensor, *concatenated: Tensor) -> list[Tensor]:
+        x = self.refine(self.enter(left, right, *concatenated))
         costs = [self.heads[0](x).squeeze(1)] if self.training else []
         for stack, head in zip(self.stacks, self.heads[1:], strict=True):
             x = stack(x)
@@ -48,17 +53,14 @@ class GwcNet(StereoNetwork):
                 costs.append(head(x).squeeze(1))
         return costs
 
-    def enter(self, left: Tensor, right: Tensor) -> Tensor:
-        """Images to (B,32,D/4,H/4,W/4), by the volume (section 3.2), of which the concatenated half is never there."""
-        self.check_input(left, right)
-        left, right = self.of_both(lambda image: torch.cat(self.features(image), 1), left, right)
+    def enter(self, left: Tensor, right: Tensor, *concatenated: Tensor) -> Tensor:
+        """Features to (B,32,D/4,H/4,W/4), by the volume (section 3.2), whose concatenated half is never there."""
         first, second = self.entry
-        correlated, concatenated = first.conv.weight[:, :NUM_GROUPS], first.conv.weight[:, NUM_GROUPS:]
+        of_groups, of_concatenated = first.conv.weight[:, :NUM_GROUPS], first.conv.weight[:, NUM_GROUPS:]
         volume = groupwise_volume(left, right, self.num_levels, NUM_GROUPS)
-        convolved = F.conv3d(volume, correlated, first.conv.bias, padding=1)
-        if self.fusion is not None:
-            left, right = self.of_both(self.fusion, left, right)
-            convolved = convolved + concat_volume_conv(left, right, self.num_levels, concatenated)
+        convolved = F.conv3d(volume, of_groups, first.conv.bias, padding=1)
+        if concatenated:
+            convolved = convolved + concat_volume_conv(*concatenated, self.num_levels, of_concatenated)
         return second(first.finish(convolved))
 
 

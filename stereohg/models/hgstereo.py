@@ -89,30 +89,27 @@ class HGStereo(StereoNetwork):
         self.stacks = nn.ModuleList(hourglass(volume_channels, dim=3) for _ in range(num_stacks))
         self.heads = nn.ModuleList(Conv3d(base, 1, 3, padding=1, bias=False) for _ in range(num_stacks))
 
-    def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
-        return self._guide_and_costs(left, right)[1]
-
-    def forward_with_costs(self, left: Tensor, right: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        guide, costs = self._guide_and_costs(left, right)
-        weights = UPSAMPLING_GAIN * self.upsampling(guide).float()
-        disparities = [convex_upsample(4 * soft_argmin(cost.float(), self.radius), weights, 4) for cost in costs]
-        return [self.output_scale * disparity for disparity in disparities], costs
-
-    def _guide_and_costs(self, left: Tensor, right: Tensor) -> tuple[Tensor, list[Tensor]]:
-        self.check_input(left, right)
+    def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of both images to correlate, and the left one's guide (B,64,H/4,W/4) of gates and upsampling."""
         stem = self.stem(torch.cat((left, right)))  # both images as one batch
         features = self.features(stem)
         match_left, match_right = self._unit_vectors(self.match(features)).chunk(2)
         guide = self.guide(torch.cat((features.chunk(2)[0], F.pixel_unshuffle(stem.chunk(2)[0], 2)), 1))
+        return match_left, match_right, guide
 
-        volume = groupwise_volume(match_left, match_right, self.num_levels, self.num_groups)
-        x = self.entry(volume)
+    def compare(self, left: Tensor, right: Tensor, guide: Tensor) -> list[Tensor]:
+        x = self.entry(groupwise_volume(left, right, self.num_levels, self.num_groups))
         costs = []
         for i, (gate, stack, head) in enumerate(zip(self.gates, self.stacks, self.heads, strict=True)):
             x = stack(x * gate(guide).sigmoid().unsqueeze(2))
             if self.training or i == len(self.stacks) - 1:
                 costs.append(head(x).squeeze(1))
-        return guide, costs
+        return costs
+
+    def regress(self, costs: list[Tensor], *features: Tensor) -> list[Tensor]:
+        weights = UPSAMPLING_GAIN * self.upsampling(features[-1]).float()
+        disparities = [convex_upsample(4 * soft_argmin(cost.float(), self.radius), weights, 4) for cost in costs]
+        return [self.output_scale * disparity for disparity in disparities]
 
     def _unit_vectors(self, x: Tensor) -> Tensor:
         """Each group of channels scaled so that the mean product of two of them is their cosine."""

@@ -53,10 +53,11 @@ class _PSMNet(StereoNetwork):
         self.features = PyramidFeatures()
         self.entry = nn.Sequential(ConvNormAct(64, 32, dim=3), ConvNormAct(32, 32, dim=3))
 
+    def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        return self.of_both(lambda image: self.features(image, self.align_corners), left, right)
+
     def enter(self, left: Tensor, right: Tensor) -> Tensor:
-        """Images to (B,32,D/4,H/4,W/4). The concatenation volume itself, the largest tensor, is never there."""
-        self.check_input(left, right)
-        left, right = self.of_both(lambda image: self.features(image, self.align_corners), left, right)
+        """Features to (B,32,D/4,H/4,W/4). The concatenation volume itself, the largest tensor, is never there."""
         first, second = self.entry
         weight, bias = first.conv.weight, first.conv.bias
         return second(first.finish(concat_volume_conv(left, right, self.num_levels, weight, bias)))
@@ -72,7 +73,7 @@ class PSMNet(_PSMNet):
         self.heads = nn.ModuleList(similarity_head() for _ in range(3))
         initialise_as_published(self)
 
-    def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
+    def compare(self, left: Tensor, right: Tensor) -> list[Tensor]:
         x = first = self.refine(self.enter(left, right))
         first_pre, post, costs = None, None, []
         for stack, head in zip(self.stacks, self.heads, strict=True):
@@ -93,5 +94,5 @@ class PSMNetBasic(_PSMNet):
         self.head = similarity_head()
         initialise_as_published(self)
 
-    def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
+    def compare(self, left: Tensor, right: Tensor) -> list[Tensor]:
         return [self.head(self.refine(self.enter(left, right))).squeeze(1)]

@@ -16,7 +16,7 @@ MAX_DISP_MULTIPLE = 16  # 1/4 by the features, then twice 1/2 by the 3-D hourgla
 
 
 class StereoNetwork(nn.Module):
-    """Base of the stereo networks; a subclass gives ``costs``.
+    """Base of the stereo networks; a subclass gives ``extract`` and ``compare``.
 
     Args:
         max_disp: levels searched, 0 to ``max_disp`` - 1 pixels; a positive multiple of 16. No weight depends on it,
@@ -51,9 +51,30 @@ class StereoNetwork(nn.Module):
         """Levels of the volume, at a quarter of the resolution."""
         return self.max_disp // 4
 
-    def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
-        """The similarity volumes (B,D/4,H/4,W/4) behind the predictions, in the same order; larger = likelier."""
+    def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
+        """What the images come to before they are compared: 2-D features, each (B,C,H/4,W/4)."""
         raise NotImplementedError
+
+    def compare(self, *features: Tensor) -> list[Tensor]:
+        """Similarity volumes (B,D/4,H/4,W/4) from what ``extract`` gave, coarse to fine; larger = likelier.
+
+        It is local: features far away in the image have no part in a row's similarities.
+        """
+        raise NotImplementedError
+
+    def regress(self, costs: list[Tensor], *features: Tensor) -> list[Tensor]:
+        """Each similarity volume to disparities (B,H,W), in float32 at least."""
+        return [self.output_scale * self._expectation(cost) for cost in costs]
+
+    def _expectation(self, cost: Tensor) -> Tensor:
+        cost = cost.to(torch.promote_types(cost.dtype, torch.float32))
+        height, width = cost.shape[-2:]
+        return upsampled_soft_argmin(cost, self.max_disp, (4 * height, 4 * width), self.align_corners)
+
+    def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
+        """The similarity volumes behind the predictions, in the same order."""
+        self.check_input(left, right)
+        return self.compare(*self.extract(left, right))
 
     def forward(self, left: Tensor, right: Tensor) -> list[Tensor]:
         """Disparities (B,H,W), coarse to fine, the last the answer: all heads in training, a list of one in eval."""
@@ -61,13 +82,10 @@ class StereoNetwork(nn.Module):
 
     def forward_with_costs(self, left: Tensor, right: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The disparities and the similarity volumes behind them, in one pass."""
-        costs = self.costs(left, right)
-        return [self.regress(cost, left.shape[-2:]) for cost in costs], costs
-
-    def regress(self, cost: Tensor, size: tuple[int, int]) -> Tensor:
-        """One similarity volume to full-size disparities (B,H,W), in float32 at least."""
-        cost = cost.to(torch.promote_types(cost.dtype, torch.float32))
-        return self.output_scale * upsampled_soft_argmin(cost, self.max_disp, size, self.align_corners)
+        self.check_input(left, right)
+        features = self.extract(left, right)
+        costs = self.compare(*features)
+        return self.regress(costs, *features), costs
 
     def of_both(self, features: Callable[[Tensor], Tensor], left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         """Features of the two images: as one batch in eval; one by one in training, each with its own statistics."""
