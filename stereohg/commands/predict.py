@@ -36,6 +36,7 @@ def predict(
     flip: bool = False,
     check: bool = True,
     strict: bool = False,
+    max_memory: str | None = None,
     align_corners: bool | None = None,
     output_scale: float | None = None,
 ) -> int:
@@ -56,6 +57,8 @@ def predict(
         flip: give the right picture's disparity instead.
         check: look for identical, unrectified and swapped pictures.
         strict: what would be a warning is an error.
+        max_memory: what the prediction may take, such as 4GB; what is free if not given. Large pairs are matched in
+            bands of rows.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.
 
@@ -72,6 +75,7 @@ def predict(
         "flip": flip,
         "check": check,
         "strict": strict,
+        "max_memory": max_memory,
     }
 
     console = Console(stderr=True, markup=False, highlight=False)  # a file's name may look like markup
