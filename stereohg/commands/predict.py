@@ -4,13 +4,16 @@ import warnings
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from stereohg.commands.pipeline import pipeline
 from stereohg.data.files import DISPARITY_SUFFIXES, write_png
-from stereohg.data.pairs import find_pairs
+from stereohg.data.pairs import Pair, find_pairs
+from stereohg.data.preprocess import as_rgb
 from stereohg.devices import Precision
 from stereohg.disparity import Disparity
 from stereohg.measure import measured
@@ -78,25 +81,36 @@ def predict(
         "max_memory": max_memory,
     }
 
+    def read(job: tuple[Pair, Path]) -> tuple[np.ndarray, np.ndarray]:
+        pair, _ = job
+        return as_rgb(pair.left), as_rgb(pair.right)
+
+    def match(pictures: tuple[np.ndarray, np.ndarray]) -> tuple[Disparity, float]:
+        with measured() as cost:
+            result = predictor(*pictures, **options)
+        return result, cost.seconds
+
+    def write(job: tuple[Pair, Path], matched: tuple[Disparity, float]) -> None:
+        (_, target), (result, _) = job, matched
+        result.save(target)
+        if colour:
+            write_png(target.with_name(f"{target.stem}_colour.png"), colour_disparity(result.values, result.valid))
+
     console = Console(stderr=True, markup=False, highlight=False)  # a file's name may look like markup
     table = Table("pair", "size", "disparity", "confidence", "seconds", box=SIMPLE)
     with warnings.catch_warnings(), _progress(console) as progress:
         warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name
-        for pair, target in zip(progress.track(pairs, description="predicting"), targets, strict=True):
-            try:
-                with measured() as cost:
-                    result = predictor(pair.left, pair.right, **options)
-                result.save(target)
-                if colour:
-                    picture = colour_disparity(result.values, result.valid)
-                    write_png(target.with_name(f"{target.stem}_colour.png"), picture)
-            except Exception as error:  # whatever it is, the other pairs go on
+        jobs = pipeline(zip(pairs, targets, strict=True), read, match, write)
+        for done in progress.track(jobs, total=len(pairs), description="predicting"):
+            (pair, _), error = done.item, done.error
+            if error is not None:  # whatever it is, the other pairs go on
                 kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
                 problems.append(f"{pair.name}: {kind}{error}")
                 continue
+            result, seconds = done.result
             for note in result.warnings:
                 console.print(f"{pair.name}: {note}", style="yellow")
-            table.add_row(pair.name, *_summary(result), f"{cost.seconds:.2f}")
+            table.add_row(pair.name, *_summary(result), f"{seconds:.2f}")
     console.print(table)
     for problem in problems:
         console.print(f"failed: {problem}", style="bold red")
