@@ -8,6 +8,7 @@ import sys
 import threading
 import warnings
 from functools import lru_cache
+from math import prod
 from numbers import Real
 from pathlib import Path
 from typing import Literal
@@ -18,9 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stereohg.bands import Band, Fitting, forward_in_bands
 from stereohg.data.preprocess import Padding, Picture, as_rgb, to_tensor
 from stereohg.devices import Precision, choose_device, choose_dtype
 from stereohg.disparity import Disparity
+from stereohg.memory import free_memory, parse_memory
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
 from stereohg.models.weights import bundled_names, load_model
@@ -31,6 +34,8 @@ DEFAULT_MODEL = "hgstereo_s"
 LEFT_RIGHT_TOLERANCE = 1.0  # pixels by which the two views' disparities may differ
 TOP_LEVELS = 2  # of the volume: the 8 pixels below max_disp
 RANGE_SHARE = 0.01  # of the pixels that may have most of their probability there
+PLENTY, FEATURE_LEVELS = 10, 64  # bytes a value of the image and level, and levels that stand for the 2-D features:
+# three times what the hungriest network here takes; with so much free, nothing need be estimated
 
 PACKAGE = Path(__file__).parent
 
@@ -61,6 +66,7 @@ class Predictor:
         self.dtype = choose_dtype(precision, self.device)
         self.model = ready_for_inference(model).to(self.device)
         self.normalisation = getattr(model, "card", {}).get("normalisation", {})
+        self._fitting = Fitting(self.model, self.dtype)
         self._range = threading.Lock()  # the range of disparities is the model's, and each call's own
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
@@ -79,6 +85,7 @@ class Predictor:
         flip: bool = False,
         check: bool = True,
         strict: bool = False,
+        max_memory: str | float | None = None,
     ) -> Disparity:
         """The disparity of the left picture; see ``predict``."""
         left, right = as_rgb(left), as_rgb(right)
@@ -90,10 +97,10 @@ class Predictor:
         notes = check_pictures(left, right) if check else []
         if flip:
             left, right = _mirrored(left, right)
-        search = _Search(self, scale, max_disp)
+        search = _Search(self, scale, max_disp, max_memory)
         values, sureness, notes_of_search = search(left, right)
         notes += notes_of_search
-        if check and likely_swapped(self._mean_confidence, left, right, sureness):
+        if check and likely_swapped(search.mean_confidence, left, right, sureness):
             notes.append(
                 "left and right look swapped: the network is surer of the pair the other way round; exchange the two"
             )
@@ -107,20 +114,34 @@ class Predictor:
         return Disparity(values, sureness, valid, tuple(notes))
 
     @torch.inference_mode()
-    def _run(self, left: Tensor, right: Tensor, max_disp: int | None = None) -> tuple[Tensor, Tensor, Padding]:
-        """Disparities (B,H',W') and similarities (B,D/4,H'/4,W'/4) of the padded pair, float32, and the padding."""
+    def _run(
+        self, left: Tensor, right: Tensor, max_disp: int | None = None, memory: int | None = None, held: int = 0
+    ) -> tuple[Tensor, Tensor, Padding]:
+        """Disparities (B,H',W') and similarities (B,D/4,H'/4,W'/4) of the padded pair, float32, and the padding.
+
+        ``memory`` is the bytes that it may take, of which ``held`` are taken; None is what is free.
+        """
         padding = Padding(*left.shape[-2:], self.model.multiple, self.model.padding)
         left, right = (padding.pad(x.to(self.device, torch.float32)) for x in (left, right))
         with self._range, torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             usual, self.model.max_disp = self.model.max_disp, max_disp or self.model.max_disp
             try:
-                predictions, costs = self.model.forward_with_costs(left, right)
+                bands = self._bands(left.shape, memory, held)
+                if len(bands) == 1:
+                    disparity, similarity = (each[-1] for each in self.model.forward_with_costs(left, right))
+                else:
+                    disparity, similarity = forward_in_bands(self.model, left, right, bands)
             finally:
                 self.model.max_disp = usual
-        return predictions[-1].float(), costs[-1].float(), padding
+        return disparity.float(), similarity.float(), padding
 
-    def _mean_confidence(self, left: np.ndarray, right: np.ndarray, scale: float) -> float:
-        return _Search(self, scale, None)(left, right)[1].mean()
+    def _bands(self, shape: tuple[int, ...], memory: int | None, held: int) -> list[Band]:
+        levels = self.model.max_disp
+        if memory is not None:
+            return self._fitting.bands(shape, levels, memory, held)
+        free = free_memory(self.device)
+        plenty = PLENTY * prod(shape) * (levels + FEATURE_LEVELS)
+        return self._fitting.bands(shape, levels, None if free is None or plenty <= free else free)
 
 
 def predict(
@@ -136,6 +157,7 @@ def predict(
     flip: bool = False,
     check: bool = True,
     strict: bool = False,
+    max_memory: str | float | None = None,
 ) -> Disparity:
     """The disparity of a rectified pair.
 
@@ -154,6 +176,9 @@ def predict(
         flip: give the right picture's disparity instead.
         check: look for identical, unrectified and swapped pictures.
         strict: what would be a warning is an error.
+        max_memory: what the prediction may take beside what the process holds already: "4GB", "1.5GiB" or bytes;
+            None is what is free. A pair that wants more is matched in overlapping bands of rows, to the same answer
+            but for hundredths of a pixel.
 
     Raises:
         PairError: sizes differ; under ``strict``, whatever else was seen.
@@ -170,6 +195,7 @@ def predict(
         flip=flip,
         check=check,
         strict=strict,
+        max_memory=max_memory,
     )
 
 
@@ -185,13 +211,17 @@ def agrees_with_right(disparity: np.ndarray, right_disparity: np.ndarray) -> np.
 class _Search:
     """One pair at a scale and a range of disparities, the range widened where that was asked for."""
 
-    def __init__(self, predictor: Predictor, scale: float, max_disp: int | str | None):
+    def __init__(
+        self, predictor: Predictor, scale: float, max_disp: int | str | None, max_memory: str | float | None = None
+    ):
         if not (isinstance(scale, Real) and 0 < scale <= 4):
             raise ValueError(f"scale is {scale!r}; it must be a number above 0 and at most 4")
         is_number = isinstance(max_disp, Real) and 0 < max_disp < np.inf
         if max_disp is not None and max_disp != "auto" and not is_number:
             raise ValueError(f"max_disp is {max_disp!r}; it must be a positive number of pixels, 'auto' or None")
         self.predictor, self.scale, self.widens = predictor, scale, max_disp == "auto"
+        self.max_memory = max_memory
+        self.memory = None if max_memory is None else parse_memory(max_memory)
         self.levels = _multiple(max_disp * scale) if is_number else predictor.model.max_disp
 
     def __call__(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -200,10 +230,11 @@ class _Search:
         size = (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
         normalisation = self.predictor.normalisation
         pair = [to_tensor(_resized(image, size), **normalisation)[None] for image in (left, right)]
+        held = sum(array.nbytes for array in (left, right, *pair)) if self.predictor.device.type == "cpu" else 0
         widest = _multiple(size[0])  # no match lies farther away than the picture is wide
         self.levels = min(self.levels, widest)
         while True:
-            disparity, similarity, padding = self.predictor._run(*pair, self.levels)
+            disparity, similarity, padding = self.predictor._run(*pair, self.levels, self.memory, held)
             share = share_at_range_end(_full_size(top_probability(similarity), padding), self.levels)
             wider = min(_multiple(1.5 * self.levels), widest)
             if share <= RANGE_SHARE or not self.widens or self.levels == widest:
@@ -213,6 +244,10 @@ class _Search:
         values = stretch * padding.unpad(disparity)[0].cpu().numpy()
         sureness = _full_size(confidence(similarity), padding)
         return _resized(values, (width, height)), _resized(sureness, (width, height)), self._notes(share, wider)
+
+    def mean_confidence(self, left: np.ndarray, right: np.ndarray, scale: float) -> float:
+        """Of the pair at another scale, over the network's own range."""
+        return _Search(self.predictor, scale, None, self.max_memory)(left, right)[1].mean()
 
     def _notes(self, share: float, wider: int) -> list[str]:
         if share <= RANGE_SHARE:

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,8 +12,10 @@ from rich.table import Table
 
 from stereohg.calibration.cameras import StereoCalibration
 from stereohg.commands.metric_outputs import MetricOutputs
+from stereohg.commands.pipeline import pipeline
 from stereohg.data.files import DISPARITY_SUFFIXES, read_disparity, write_png
 from stereohg.data.pairs import Pair, find_pairs
+from stereohg.data.preprocess import as_rgb
 from stereohg.devices import Precision
 from stereohg.disparity import Disparity
 from stereohg.measure import measured
@@ -23,6 +26,7 @@ from stereohg.viewer import write_page
 from stereohg.visual import colour_disparity
 
 Format = Literal["pfm", "png", "npy", "tiff"]
+Job = tuple[Pair, Path, Path | None]
 
 
 def predict(
@@ -41,6 +45,7 @@ def predict(
     flip: bool = False,
     check: bool = True,
     strict: bool = False,
+    max_memory: str | None = None,
     align_corners: bool | None = None,
     output_scale: float | None = None,
     calibration: Path | None = None,
@@ -70,6 +75,8 @@ def predict(
         flip: give the right picture's disparity instead.
         check: look for identical, unrectified and swapped pictures.
         strict: what would be a warning is an error.
+        max_memory: what the prediction may take, such as 4GB; what is free if not given. Large pairs are matched in
+            bands of rows.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.
         calibration: file of the rectified cameras: OpenCV's or ours, KITTI's, Middlebury's, or ROS's; for depth, points
@@ -107,31 +114,42 @@ def predict(
         "flip": flip,
         "check": check,
         "strict": strict,
+        "max_memory": max_memory,
     }
+
+    def read(job: Job) -> tuple[np.ndarray, np.ndarray]:
+        pair, _, _ = job
+        return as_rgb(pair.left), as_rgb(pair.right)
+
+    def match(pictures: tuple[np.ndarray, np.ndarray]) -> tuple[Disparity, float]:
+        with measured() as cost:
+            result = predictor(*pictures, **options)
+        return result.confident(min_confidence), cost.seconds
+
+    def write(job: Job, matched: tuple[Disparity, float]) -> None:
+        (pair, target, page), (result, _) = job, matched
+        result.save(target)
+        in_metres.write(result, pair.left, target)
+        if colour:
+            write_png(target.with_name(f"{target.stem}_colour.png"), colour_disparity(result.values, result.valid))
+        if page is not None:
+            _write_page(page, pair, target, result, in_metres.of_size(result.values.shape[::-1]), flip)
 
     console = Console(stderr=True, markup=False, highlight=False)  # a file's name may look like markup
     table = Table("pair", "size", "disparity", "confidence", "seconds", box=SIMPLE)
     with warnings.catch_warnings(), _progress(console) as progress:
         warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name
-        for pair, target, page in zip(progress.track(pairs, description="predicting"), targets, pages, strict=True):
-            try:
-                with measured() as cost:
-                    result = predictor(pair.left, pair.right, **options)
-                result = result.confident(min_confidence)
-                result.save(target)
-                in_metres.write(result, pair.left, target)
-                if colour:
-                    picture = colour_disparity(result.values, result.valid)
-                    write_png(target.with_name(f"{target.stem}_colour.png"), picture)
-                if page is not None:
-                    _write_page(page, pair, target, result, in_metres.of_size(result.values.shape[::-1]), flip)
-            except Exception as error:  # whatever it is, the other pairs go on
+        jobs = pipeline(zip(pairs, targets, pages, strict=True), read, match, write)
+        for done in progress.track(jobs, total=len(pairs), description="predicting"):
+            (pair, _, _), error = done.item, done.error
+            if error is not None:  # whatever it is, the other pairs go on
                 kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
                 problems.append(f"{pair.name}: {kind}{error}")
                 continue
+            result, seconds = done.result
             for note in result.warnings:
                 console.print(f"{pair.name}: {note}", style="yellow")
-            table.add_row(pair.name, *_summary(result), f"{cost.seconds:.2f}")
+            table.add_row(pair.name, *_summary(result), f"{seconds:.2f}")
     console.print(table)
     for problem in problems:
         console.print(f"failed: {problem}", style="bold red")

@@ -1,0 +1,39 @@
+"""What a network costs, in numbers that do not depend on the machine: parameters, operations, memory."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from stereohg.memory import peak_memory
+from stereohg.models.inference import ready_for_inference
+from stereohg.models.registry import create_model
+from stereohg.models.stereo import StereoNetwork
+
+
+@dataclass(frozen=True)
+class Quantities:
+    """``flop`` counts a multiply-add as two; ``peak_bytes`` is estimated, of inference on one pair in float32."""
+
+    parameters: int
+    flop: int
+    peak_bytes: int
+
+
+def quantities(name: str, height: int, width: int, max_disp: int) -> Quantities:
+    """Of the network of that name on pictures of that size, padded as ``predict`` does; nothing is computed.
+
+    Networks for single pictures take the size alone.
+    """
+    with torch.device("meta"):
+        network = create_model(name)
+        is_stereo = isinstance(network, StereoNetwork)
+        if is_stereo:
+            network.max_disp = max_disp
+        height, width = (-(-n // network.multiple) * network.multiple for n in (height, width))
+        images = [torch.empty(1, 3, height, width) for _ in range(1 + is_stereo)]
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    network = ready_for_inference(network)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(*images)
+    return Quantities(parameters, counter.get_total_flops(), peak_memory(lambda: network(*images)))
