@@ -162,4 +162,4 @@ def test_predict_in_metres_wants_a_calibration(pair, capsys):
     pictures = [str(pair / f"{side}.png") for side in ("left", "right")]
     for options in (["--depth"], ["--points"], ["--calibration", str(pair / "calibration.yml")]):
         assert main(["predict", *pictures, *options]) == 1
-        assert "--calibration FILE and --depth or --points go together" in capsys.readouterr().err
+        assert "--calibration FILE and --depth, --points or --html go together" in capsys.readouterr().err

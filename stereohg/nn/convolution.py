@@ -3,6 +3,7 @@
 Shapes: B batch, C channels, D disparity levels, H height, W width; volume (B,C,D,H,W).
 """
 
+from contextlib import nullcontext
 from math import prod
 
 import torch
@@ -41,12 +42,15 @@ def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     """``conv3d(x, weight, bias, padding=1)`` for one output channel: (B,C,D,H,W), (1,C,3,3,3) -> (B,1,D,H,W).
 
     A kernel of one output uses a sixteenth of a processor's vector. So the nine rows of the kernel become the outputs
-    of one convolution along W, and their maps are added up, moved.
+    of one convolution along W, and their maps are added up, moved. Under autocast it stays in float32, and so does the
+    answer: what comes out of a head are logits, whose last digits count.
     """
-    rows = weight[0].permute(1, 2, 0, 3).flatten(0, 1)  # (9,C,3)
-    maps = F.conv3d(x, rows[:, :, None, None], padding=(0, 0, 1))
-    total = _MovedSum.apply(maps)
-    return total if bias is None else total + bias.view(-1, 1, 1, 1)
+    precise = torch.is_autocast_enabled("cpu") and x.dtype == torch.bfloat16
+    with torch.autocast("cpu", enabled=False) if precise else nullcontext():
+        x, weight = (t.float() if precise else t for t in (x, weight))
+        rows = weight[0].permute(1, 2, 0, 3).flatten(0, 1)  # (9,C,3)
+        total = _MovedSum.apply(F.conv3d(x, rows[:, :, None, None], padding=(0, 0, 1)))
+        return total if bias is None else total + bias.view(-1, 1, 1, 1)
 
 
 class _MovedSum(torch.autograd.Function):

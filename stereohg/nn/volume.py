@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TILE_BYTES_CPU = 2**20  # of products; stays in the cache
-TILE_BYTES = 2**27
+TILE_BYTES = 2**24
 SHORTEST_TILE = 32  # columns
 
 
