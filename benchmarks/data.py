@@ -2,7 +2,7 @@
 
 The pair is the one given, as released; without one, a synthetic pair of that size, which decodes more slowly.
 
-    python benchmarks/data.py [ROOT]        a folder with frames_cleanpass and disparity
+    python -m benchmarks.data [ROOT]        a folder with frames_cleanpass and disparity
 """
 
 import json
@@ -16,9 +16,9 @@ from statistics import median
 import cv2
 import numpy as np
 import torch
-from environment import environment
 from PIL import Image
 
+from benchmarks.environment import environment
 from stereohg.data.files import read_image, write_pfm
 from stereohg.data.sceneflow import SceneFlow
 from stereohg.data.stereo import collate, read_positive

@@ -3,7 +3,7 @@
 pytorch-pose's way is the network in float32 and contiguous tensors, as its code runs it; ours is ``KeypointPredictor``.
 bfloat16 pays where the processor multiplies in it (``cpu_capability`` below), and costs dearly where it does not.
 
-    python benchmarks/keypoints.py
+    python -m benchmarks.keypoints
 """
 
 import json
@@ -14,8 +14,8 @@ from statistics import median
 
 import numpy as np
 import torch
-from environment import environment
 
+from benchmarks.environment import environment
 from stereohg import KeypointPredictor, create_model
 from stereohg.data.people.crop import Crop, Window
 from stereohg.pose.decoding import decode

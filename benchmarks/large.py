@@ -3,7 +3,7 @@
 Each is predicted once, in a process of its own: seconds, peak memory above the process before, the whole process's
 peak, and what was estimated. The largest has to stay below 6 GB.
 
-    python benchmarks/large.py [NETWORK ...]
+    python -m benchmarks.large [NETWORK ...]
 """
 
 import json
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import cv2
 import torch
-from environment import alone, environment
 
+from benchmarks.environment import alone, environment
 from stereohg import Predictor, create_model
 from stereohg.bands import Fitting
 from stereohg.data.motorcycle import motorcycle

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from environment import alone, environment, repeated
 
+from benchmarks.environment import alone, environment, repeated
 from stereohg import Predictor
 from stereohg.data.motorcycle import CALIBRATION, motorcycle
 from stereohg.metrics import disparity_metrics

@@ -1,7 +1,7 @@
 """What training costs: a step of hgstereo_s as its recipe has it, and of the published networks at 256x512; and the
 samples a second of the whole loop, with rendering, checkpoints and reports, for hgstereo_s.
 
-    python benchmarks/training.py
+    python -m benchmarks.training
 """
 
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from environment import alone, environment, repeated
 
+from benchmarks.environment import alone, environment, repeated
 from stereohg.data.stereo import StereoBatch
 from stereohg.models.inference import channels_last
 from stereohg.recipes import load_recipe

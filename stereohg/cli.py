@@ -10,29 +10,44 @@ from docstring_parser import parse as parse_docstring
 from jsonargparse import ActionConfigFile, ActionYesNo, ArgumentParser
 
 import stereohg
+from stereohg.commands.calibrate import calibrate
+from stereohg.commands.compare import compare
+from stereohg.commands.convert import convert
 from stereohg.commands.data import data
 from stereohg.commands.demo import demo
 from stereohg.commands.evaluate import evaluate
+from stereohg.commands.export import export
 from stereohg.commands.models import models
 from stereohg.commands.pose import pose
 from stereohg.commands.predict import predict
+from stereohg.commands.push import push
+from stereohg.commands.rectify import rectify
 from stereohg.commands.submit import submit
 from stereohg.commands.train import train, train_keypoints
+from stereohg.commands.video import video
 from stereohg.recipes import find_recipe, list_recipes, task_of
 from stereohg.version import __version__
 
 COMMANDS: dict[str, Callable[..., int | None]] = {
     "demo": demo,
     "predict": predict,
+    "video": video,
     "evaluate": evaluate,
     "submit": submit,
     "train": train,
     "data": data,
     "models": models,
+    "compare": compare,
+    "convert": convert,
+    "export": export,
+    "push": push,
     "pose": pose,
+    "calibrate": calibrate,
+    "rectify": rectify,
 }
 TRAININGS = {"stereo": train, "keypoints": train_keypoints}
-SHORT_OPTIONS = {"output": "-o"}
+SHORT_OPTIONS = {"output": "-o", "board": "-b", "square": "-s"}
+OPTIONAL_POSITIONALS = {video: "right"}
 INTERRUPTED = 130  # as shells have it
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError)
 
@@ -90,13 +105,16 @@ def _command_parser(function: Callable) -> ArgumentParser:
         parser.add_argument("--recipe", action=ActionConfigFile, help="file of settings, which options override")
         parameters = {name: own for name, own in parameters.items() if own.kind is not inspect.Parameter.VAR_KEYWORD}
     by_hand = {name for name in parameters if name in SHORT_OPTIONS or types[name] is bool}
+    last = OPTIONAL_POSITIONALS.get(function)
     for name in (name for name in parameters if name in by_hand):
         flags = [SHORT_OPTIONS[name]] if name in SHORT_OPTIONS else []
         kind = {"action": ActionYesNo(no_prefix="no_")} if types[name] is bool else {"type": types[name]}
         default = parameters[name].default
         kind |= {"required": True} if default is inspect.Parameter.empty else {"default": default}
         parser.add_argument(*flags, f"--{name}", help=_help(function, name), **kind)
-    parser.add_function_arguments(function, skip=by_hand, as_positional=True)
+    parser.add_function_arguments(function, skip=by_hand | {last}, as_positional=True)
+    if last is not None:
+        parser.add_argument(last, nargs="?", type=types[last], help=_help(function, last))
     return parser
 
 

@@ -27,6 +27,7 @@ from stereohg.data.preprocess import as_rgb
 from stereohg.data.stereo import StereoDataset, StereoSample, collate
 from stereohg.metrics import BAD_THRESHOLDS, ErrorSums, error_sums, per_image, per_pixel
 from stereohg.prediction import Predictor
+from stereohg.viewer import write_page
 from stereohg.visual import colour_disparity, error_map
 
 THRESHOLDS = (0.5, *BAD_THRESHOLDS)
@@ -286,11 +287,17 @@ def evaluate_share(
 
 
 def save_figures(
-    evaluation: Evaluation, predictor: Predictor, dataset: StereoDataset, folder: str | Path, count: int
+    evaluation: Evaluation,
+    predictor: Predictor,
+    dataset: StereoDataset,
+    folder: str | Path,
+    count: int,
+    pages: bool = False,
 ) -> list[Path]:
     """Pictures of the pairs with the largest mean error, worst first; returns their paths.
 
     Each has, from the top: left, prediction, truth (black where it does not count) and error (black 0, yellow 5 px).
+    With ``pages`` there is a page to look at as well, whose confidence is that of the picture as it is, unfilled.
     """
     worst = sorted(evaluation.pairs, key=lambda pair: -pair.sums["all"].figures()["epe"])[:count]
     paths = []
@@ -307,6 +314,17 @@ def save_figures(
         ]
         paths.append(Path(folder) / f"{rank:03d}_{result.name.replace('/', '_')}.png")
         write_png(paths[-1], np.concatenate(rows))
+        if pages:
+            write_page(
+                paths[-1].with_suffix(".html"),
+                sample.left,
+                answer,
+                confidence=predictor(sample.left, sample.right, check=False).confidence,
+                truth=sample.disparity,
+                truth_valid=pair.counted,
+                calibration=dataset.calibration(result.index),
+                title=sample.name,
+            )
     return paths
 
 

@@ -1,14 +1,10 @@
-"""From disparity to metres: depth maps, coloured points, and a file that any point viewer opens.
+"""From disparity to metres: depth maps and coloured points.
 
 Shapes: H height, W width, N points; disparity (H,W) pixels, depth (H,W) metres along the optical axis, NaN where
 unknown; points (N,3) metres, x right, y down, z forward, the left camera at the origin; colours (N,3) uint8 RGB.
 """
 
 import numpy as np
-
-from stereohg.data.files import FilePath, replacing
-
-_VERTEX = np.dtype([("position", "<f4", 3), ("colour", "u1", 3)])
 
 
 def disparity_to_depth(
@@ -29,7 +25,7 @@ def disparity_to_depth(
     Raises:
         ValueError: focal length or baseline is not positive and finite, doffs not finite, or the mask of another shape.
     """
-    _check_positive(focal=focal, baseline=baseline)
+    check_positive(focal=focal, baseline=baseline)
     if not np.isfinite(doffs):
         raise ValueError(f"doffs is {doffs}; it must be a number of pixels, 0 where the principal points agree")
     total = np.asarray(disparity, np.float32) + np.float32(doffs)
@@ -50,57 +46,50 @@ def depth_to_points(
     focal: float,
     centre: tuple[float, float] | None = None,
     max_depth: float = np.inf,
+    focal_y: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Every known pixel as a point: (N,3) float32 metres and its colour (N,3), row by row.
 
     Args:
         depth: (H,W) metres; what is NaN, infinite or not positive is left out.
         colours: (H,W,3) uint8 RGB.
-        focal: length in pixels of this image.
+        focal: length in pixels of this image, along x.
         centre: principal point (x, y) in pixels, the first pixel's middle being (0, 0); None is the image's middle.
         max_depth: what is farther, in metres, is left out.
+        focal_y: the focal length along y; None is that along x.
 
     Raises:
         ValueError: focal length or ``max_depth`` is not positive, or colours do not fit the depth.
     """
-    _check_positive(focal=focal)
-    depth, colours = np.asarray(depth), np.asarray(colours)
-    if not max_depth > 0:
-        raise ValueError(f"max_depth is {max_depth}; it must be positive, in metres")
+    focal_y = focal if focal_y is None else focal_y
+    check_positive(focal=focal, focal_y=focal_y)
+    depth, colours = crop_depth(depth, 0.0, max_depth), np.asarray(colours)
     if depth.ndim != 2 or colours.shape != (*depth.shape, 3) or colours.dtype != np.uint8:
         raise ValueError(
             f"depth is {depth.shape} and colours {colours.shape} {colours.dtype}; they must be (H,W) and (H,W,3) uint8"
         )
     height, width = depth.shape
     centre_x, centre_y = centre if centre is not None else ((width - 1) / 2, (height - 1) / 2)
-    y, x = np.nonzero(np.isfinite(depth) & (depth > 0) & (depth <= max_depth))
+    y, x = np.nonzero(np.isfinite(depth) & (depth > 0))
     z = depth[y, x].astype(np.float64)
-    points = np.stack([(x - centre_x) * z / focal, (y - centre_y) * z / focal, z], axis=1)
+    points = np.stack([(x - centre_x) * z / focal, (y - centre_y) * z / focal_y, z], axis=1)
     return points.astype(np.float32), colours[y, x]
 
 
-def write_ply(path: FilePath, points: np.ndarray, colours: np.ndarray) -> None:
-    """Points (N,3) metres and colours (N,3) uint8 RGB to a binary PLY file; makes the folder if need be.
-
-    Raises:
-        ValueError: the arrays are not (N,3) both, or the colours not uint8.
-    """
-    points, colours = np.asarray(points), np.asarray(colours)
-    if points.ndim != 2 or points.shape[1] != 3 or colours.shape != points.shape or colours.dtype != np.uint8:
-        raise ValueError(
-            f"points are {points.shape} and colours {colours.shape} {colours.dtype}; they must be (N,3) and (N,3) uint8"
-        )
-    vertices = np.empty(len(points), _VERTEX)
-    vertices["position"], vertices["colour"] = points, colours
-    properties = [f"property float {axis}" for axis in "xyz"]
-    properties += [f"property uchar {channel}" for channel in ("red", "green", "blue")]
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}", *properties, "end_header", ""]
-    with replacing(path) as temporary:
-        temporary.write_bytes("\n".join(header).encode("ascii") + vertices.tobytes())
+def crop_depth(depth: np.ndarray, min_depth: float = 0.0, max_depth: float = np.inf) -> np.ndarray:
+    """The same with NaN where the depth is below ``min_depth`` or above ``max_depth``, metres."""
+    if not max_depth > 0:
+        raise ValueError(f"max_depth is {max_depth}; it must be positive, in metres")
+    if not 0 <= min_depth < max_depth:
+        raise ValueError(f"min_depth is {min_depth}; it must lie between 0 and max_depth, {max_depth} m")
+    depth = np.asarray(depth)
+    with np.errstate(invalid="ignore"):
+        return np.where((depth >= min_depth) & (depth <= max_depth), depth, np.float32(np.nan))
 
 
-def _check_positive(**lengths: float) -> None:
-    units = {"focal": "pixels", "baseline": "metres"}
+def check_positive(**lengths: float) -> None:
+    """ValueError for the first that is not positive and finite."""
+    units = {"focal": ", in pixels", "focal_y": ", in pixels", "baseline": ", in metres"}
     for name, value in lengths.items():
         if not 0 < value < np.inf:
-            raise ValueError(f"{name} is {value}; it must be positive and finite, in {units[name]}")
+            raise ValueError(f"{name} is {value}; it must be positive and finite{units.get(name, '')}")

@@ -36,14 +36,20 @@ def colour_disparity(
         ValueError: the mask has another shape, or ``low`` is above ``high``.
     """
     known = _known(disparity, valid)
-    values = disparity[known]
-    if not values.size:
-        values = np.zeros(1)  # any range will do
-    low = low if low is not None else np.percentile(values, STRAY)
-    high = high if high is not None else np.percentile(values, 100 - STRAY)
+    usual_low, usual_high = colour_range(disparity[known])
+    low = usual_low if low is None else low
+    high = usual_high if high is None else high
     if not low <= high:
         raise ValueError(f"low is {low} and high {high}; low must not be above high")
     return _paint(disparity, known, low, high, cv2.COLORMAP_TURBO, INVALID)
+
+
+def colour_range(disparity: np.ndarray) -> tuple[float, float]:
+    """What all but half a percent of the finite disparities at either end keep to, pixels."""
+    values = disparity[np.isfinite(disparity)]
+    if not values.size:
+        return 0.0, 0.0  # any range will do
+    return float(np.percentile(values, STRAY)), float(np.percentile(values, 100 - STRAY))
 
 
 def error_map(prediction: np.ndarray, truth: np.ndarray, valid: np.ndarray, limit: float = ERROR_LIMIT) -> np.ndarray:
@@ -63,10 +69,19 @@ def error_map(prediction: np.ndarray, truth: np.ndarray, valid: np.ndarray, limi
     return _paint(error, known, 0, limit, cv2.COLORMAP_INFERNO, UNKNOWN)
 
 
+def shade(values: np.ndarray, low: float, high: float, colour_map: int) -> np.ndarray:
+    """Known values (H,W) in the colours of one of OpenCV's maps: (H,W,3) uint8 RGB."""
+    return _paint(values, np.ones(values.shape, bool), low, high, colour_map, INVALID)
+
+
+def colour_bar(colour_map: int) -> np.ndarray:
+    """All 256 colours of one of OpenCV's maps side by side: (1,256,3) uint8 RGB."""
+    return _colours(colour_map)[None]
+
+
 def heat(image: np.ndarray, values: np.ndarray) -> np.ndarray:
     """An image (H,W,3) uint8 RGB with values (H,W) in [0,1] laid over it in the Inferno colours, half by half."""
-    laid = _paint(values, np.ones(values.shape, bool), 0, 1, cv2.COLORMAP_INFERNO, INVALID)
-    return cv2.addWeighted(image, 0.5, laid, 0.5, 0)
+    return cv2.addWeighted(image, 0.5, shade(values, 0, 1, cv2.COLORMAP_INFERNO), 0.5, 0)
 
 
 def comparison_figure(
@@ -134,6 +149,55 @@ def comparison_figure(
         figure.colorbar(scale, ax=row, label=label, extend=extend, pad=0.01)
     if title:
         figure.suptitle(title)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix.lstrip(".").lower() or "png", dpi=120)
+
+
+def disparity_gallery(
+    path: FilePath,
+    left: np.ndarray,
+    disparities: dict[str, np.ndarray],
+    truth: tuple[np.ndarray, np.ndarray] | None = None,
+) -> None:
+    """The left picture, the truth if there is one, and disparity maps by name, all in one scale of colours.
+
+    Args:
+        path: of the figure, .png or .pdf; its folder is made if need be.
+        left: (H,W,3) uint8 RGB.
+        disparities: caption to (H,W) pixels, finite.
+        truth: (H,W) pixels and (H,W) bool, where it is known.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+        ValueError: the extension is not one that matplotlib writes.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import ListedColormap, Normalize
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("a comparison figure needs matplotlib: pip install 'stereohg[demo]'") from error
+
+    seen = truth[0][truth[1]] if truth is not None else np.concatenate([d.ravel() for d in disparities.values()])
+    low, high = np.percentile(seen, (STRAY, 100 - STRAY))
+    panels = {"left": left}
+    if truth is not None:
+        panels["truth"] = colour_disparity(*truth, low, high)
+    panels |= {name: colour_disparity(disparity, None, low, high) for name, disparity in disparities.items()}
+    columns = 2 if len(panels) in (2, 4) else 3
+    rows = -(-len(panels) // columns)
+    panel_height = _PANEL_WIDTH * left.shape[0] / left.shape[1] + _TITLE_HEIGHT
+    figure = Figure(figsize=((columns + 0.2) * _PANEL_WIDTH, rows * panel_height), layout="compressed")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (name, picture) in zip(axes.flat, panels.items(), strict=False):  # the last row may not be full
+        axis.imshow(picture, interpolation="none")
+        axis.set_title(name)
+    scale = ScalarMappable(Normalize(low, high), ListedColormap(_colours(cv2.COLORMAP_TURBO) / 255))
+    figure.colorbar(scale, ax=axes, label="disparity, px", extend="both", pad=0.01)
     with replacing(path) as temporary:
         figure.savefig(temporary, format=Path(path).suffix.lstrip(".").lower() or "png", dpi=120)
 

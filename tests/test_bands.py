@@ -10,6 +10,7 @@ import stereohg
 from stereohg.bands import OVERLAP, Fitting, forward_in_bands, split
 from stereohg.data.motorcycle import motorcycle
 from stereohg.data.preprocess import to_tensor
+from stereohg.memory import OVERHEAD, parse_memory
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn import ConvNormAct, Hourglass
@@ -116,7 +117,7 @@ def test_the_estimate_grows_with_size_and_levels(fitting):
     taller = fitting.peak((1, 3, 2048, 512), 192, 512)
     assert less < more < taller
     fixed = 2 * more - taller  # doubled pixels double all but this
-    assert 0 < fixed < 256 * 2**20
+    assert 0 < fixed < 1.25 * OVERHEAD
 
 
 def test_a_budget_that_cannot_be_met_says_what_would(fitting):
@@ -126,7 +127,7 @@ def test_a_budget_that_cannot_be_met_says_what_would(fitting):
     text = str(told.value)
     assert "half the scale" in text
     enough = text.split("max_memory='")[1].split("'")[0]
-    assert len(fitting.bands(SHAPE, LEVELS, stereohg.memory.parse_memory(enough))) > 1
+    assert len(fitting.bands(SHAPE, LEVELS, parse_memory(enough))) > 1
     narrower = int(text.split("max_disp=")[1].split()[0])
     assert fitting.bands(SHAPE, narrower, limit)
     with pytest.raises(ValueError, match=r"there is 1.0MB; give max_memory='[\d.]+MB'$"):

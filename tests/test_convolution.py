@@ -60,6 +60,18 @@ def test_small_volumes(make, layout, monkeypatch):
         torch.testing.assert_close(ours, plain, atol=1e-5 * plain.abs().max().item(), rtol=1e-5)
 
 
+def test_two_levels_in_bfloat16_have_gradients():
+    x, weight = random(2, 64, 2, 8, 8, dtype=torch.float32), random(64, 64, 3, 3, 3, dtype=torch.float32)
+    layer = Conv3d(64, 64, 3, padding=1, bias=False)
+    layer.weight.data.copy_(weight)
+    exact = torch.autograd.grad(layer(x).sum(), layer.weight)[0]
+    for _ in range(4):
+        torch.full_like(weight, torch.nan)  # what its memory held shows up where nothing was written
+        with torch.autocast("cpu", torch.bfloat16):
+            gradient = torch.autograd.grad(layer(x).sum(), layer.weight)[0]
+        assert (gradient - exact).norm() <= 0.02 * exact.norm()
+
+
 def test_the_quick_ways_are_taken(monkeypatch):
     taken = []
     monkeypatch.setattr("stereohg.nn.convolution.conv_to_one", lambda x, weight, bias: taken.append("one"))

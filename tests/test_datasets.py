@@ -153,6 +153,18 @@ def test_kitti_published_splits(tmp_path, kind, year, split, numbers):
     assert [int(files.name[:6]) for files in kind(tmp_path, split).files] == numbers
 
 
+@pytest.mark.parametrize(("kind", "year"), [(Kitti2012, 2012), (Kitti2015, 2015)])
+def test_kitti_cameras_where_they_were_unpacked(tmp_path, kind, year):
+    root = trees.kitti(tmp_path, year)
+    assert kind(root).calibration(0) is None
+    folder = root / "training" / ("calib" if year == 2012 else "calib_cam_to_cam")
+    folder.mkdir()
+    lines = ("P2: 700 0 600 42 0 700 180 0 0 0 1 0", "P3: 700 0 600 -336 0 700 180 0 0 0 1 0")
+    (folder / "000001.txt").write_text("\n".join(lines))
+    assert kind(root).calibration(0) is None
+    assert kind(root).calibration(1).baseline == pytest.approx(0.54)
+
+
 def test_kitti_split_sizes():
     assert len(GWCNET_VAL_2012) == 14 and len(GWCNET_VAL_2015) == 20
 

@@ -11,8 +11,6 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from stereohg.data.files import (
-    Calibration,
-    read_calibration,
     read_disparity,
     read_image,
     read_pfm,
@@ -116,7 +114,7 @@ def test_read_image_refuses_floats(tmp_path):
         read_image(tmp_path / "float.tif")
 
 
-@pytest.mark.parametrize("read", [read_image, read_pfm, read_disparity, read_calibration])
+@pytest.mark.parametrize("read", [read_image, read_pfm, read_disparity])
 def test_readers_name_a_missing_file(tmp_path, read):
     with pytest.raises(FileNotFoundError, match=r"missing\.pfm does not exist"):
         read(tmp_path / "missing.pfm")
@@ -434,45 +432,6 @@ def test_write_disparity_refuses_what_is_no_map(tmp_path):
             write_disparity(tmp_path / "d.pfm", disparity, valid)
     with pytest.raises(ValueError, match="not finite at 1 pixels that are marked valid"):
         write_disparity(tmp_path / "d.pfm", np.array([[np.nan, 1.0]]), np.ones((1, 2), bool))
-
-
-# --- calibration ----------------------------------------------------------------------------------------------------
-
-CALIBRATION = """cam0=[994.978 0 311.193; 0 994.978 254.877; 0 0 1]
-cam1=[994.978 0 342.279; 0 994.978 254.877; 0 0 1]
-doffs=31.086
-baseline=193.001
-width=741
-height=497
-ndisp=70
-isint=0
-"""
-
-
-def test_read_calibration_takes_millimetres_to_metres(tmp_path):
-    path = tmp_path / "calib.txt"
-    path.write_text(CALIBRATION)
-    assert read_calibration(path) == Calibration(994.978, 0.193001, 31.086, 741, 497, 70)
-    path.write_text("cam0 = [2 0 0; 0 2 0; 0 0 1]\r\nbaseline = 10\r\n\r\ndoffs = -1.5\r\n")
-    assert read_calibration(path) == Calibration(focal=2.0, baseline=0.01, doffs=-1.5)
-
-
-@pytest.mark.parametrize("key", ["cam0", "baseline", "doffs"])
-def test_read_calibration_names_the_missing_key(tmp_path, key):
-    path = tmp_path / "calib.txt"
-    path.write_text("\n".join(line for line in CALIBRATION.splitlines() if not line.startswith(key)))
-    with pytest.raises(ValueError, match=rf"calib\.txt has no line '{key}='"):
-        read_calibration(path)
-
-
-@pytest.mark.parametrize(
-    "line", ["baseline=far", "baseline=", "baseline=-193", "baseline=nan", "cam0=[0 0 0]", "doffs=inf", "width=wide"]
-)
-def test_read_calibration_names_the_bad_value(tmp_path, line):
-    path = tmp_path / "calib.txt"
-    path.write_text(CALIBRATION + line)
-    with pytest.raises(ValueError, match=rf"calib\.txt has '{line.split('=')[0]}="):
-        read_calibration(path)
 
 
 # --- whole or not at all --------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
-"""Metres worked out by hand, and a point file read byte by byte."""
+"""Metres worked out by hand."""
 
 import numpy as np
 import pytest
 
-from stereohg.geometry import depth_to_points, disparity_to_depth, write_ply
+from stereohg.geometry import crop_depth, depth_to_points, disparity_to_depth
 
 COLOURS = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
 
@@ -80,36 +80,14 @@ def test_depth_to_points_refuses_other_input():
             depth_to_points(np.ones((2, 3)), COLOURS, 5, max_depth=limit)
 
 
-def test_ply_bytes(tmp_path):
-    points = np.array([[1, 2, 3], [-0.5, 0, 1e6]])
-    colours = np.array([[255, 0, 1], [2, 3, 4]], np.uint8)
-    path = tmp_path / "made" / "cloud.ply"
-    write_ply(path, points, colours)
-    header, body = path.read_bytes().split(b"end_header\n")
-    assert header.decode().splitlines() == [
-        "ply",
-        "format binary_little_endian 1.0",
-        "element vertex 2",
-        "property float x",
-        "property float y",
-        "property float z",
-        "property uchar red",
-        "property uchar green",
-        "property uchar blue",
-    ]
-    expected = [np.float32(p).astype("<f4").tobytes() + c.tobytes() for p, c in zip(points, colours, strict=True)]
-    assert body == b"".join(expected)
-    assert [file.name for file in path.parent.iterdir()] == ["cloud.ply"]
+def test_crop_by_hand():
+    depth = np.array([[1.0, 2.0, 3.0, np.nan, np.inf]])
+    np.testing.assert_array_equal(crop_depth(depth, 2, 3), [[np.nan, 2, 3, np.nan, np.nan]])
+    np.testing.assert_array_equal(crop_depth(depth), depth)
+    with pytest.raises(ValueError, match="min_depth is 4; it must lie between 0 and max_depth, 3 m"):
+        crop_depth(depth, 4, 3)
 
 
-def test_ply_of_no_points(tmp_path):
-    write_ply(tmp_path / "none.ply", np.empty((0, 3)), np.empty((0, 3), np.uint8))
-    assert b"element vertex 0\n" in (tmp_path / "none.ply").read_bytes()
-
-
-def test_write_ply_refuses_other_arrays(tmp_path):
-    colours = np.zeros((2, 3), np.uint8)
-    for points, wrong in ((np.ones((2, 2)), colours), (np.ones((3, 3)), colours), (np.ones((2, 3)), colours / 255)):
-        with pytest.raises(ValueError, match=r"they must be \(N,3\) and \(N,3\) uint8"):
-            write_ply(tmp_path / "cloud.ply", points, wrong)
-    assert not list(tmp_path.iterdir())
+def test_pixels_that_are_not_square():
+    points, _ = depth_to_points(np.full((2, 3), 10.0), COLOURS, focal=5, focal_y=10)
+    np.testing.assert_array_equal(points[[0, -1]], [[-2, -0.5, 10], [2, 0.5, 10]])

@@ -20,6 +20,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from stereohg import create_model
 from stereohg.data.stereo import StereoBatch, StereoSample
 from stereohg.data.transforms import RandomCrop
 from stereohg.models.published_keys import published_keys
@@ -44,11 +45,15 @@ UNKNOWN_ROWS = 4  # of zero disparity at the top: GwcNet's mask leaves them out,
 # --- the published form itself --------------------------------------------------------------------------------------
 
 
+def published_weights(name: str, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    keys = json.loads((PARITY / f"{name}.keys.json").read_text())
+    return in_dtype({key: torch.from_numpy(fill.value(key, tuple(shape))) for key, shape in keys}, dtype)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_published_form_answers_as_the_authors_code(name):
-    keys = json.loads((PARITY / f"{name}.keys.json").read_text())
-    weights = in_dtype({key: torch.from_numpy(fill.value(key, tuple(shape))) for key, shape in keys}, FLOAT64)
+    weights = published_weights(name, FLOAT64)
     left, right = (torch.from_numpy(fill.image(seed, (2, 3, 256, 320))).double() for seed in (1, 2))
     truth = torch.from_numpy(np.random.RandomState(3).uniform(0, 80, (2, 256, 320)).astype(np.float32)).double()
     with torch.no_grad():
@@ -60,6 +65,20 @@ def test_the_published_form_answers_as_the_authors_code(name):
         assert loss.item() == pytest.approx(float(expected["loss"]), rel=1e-6)
         means = [weights[key].norm().item() for key in expected["running_mean_keys"].tolist()]
         np.testing.assert_allclose(means, expected["running_mean_norms"], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("corners", [False, True])
+@pytest.mark.parametrize("name", published_forward.NETWORKS)
+def test_the_published_form_in_evaluation(name, corners):
+    """It is what benchmarks measure against: the same weights, the same answer."""
+    network = create_model(name, max_disp=32, align_corners=corners).eval()
+    names = published_keys(network.architecture, network.state_dict())
+    weights = in_dtype({names[key]: value for key, value in network.state_dict().items()}, FLOAT64)
+    left, right = torch.randn(2, 1, 3, 64, 96, generator=torch.Generator().manual_seed(0), dtype=FLOAT64)
+    with published_forward.evaluation(corners):
+        expected = published_forward.NETWORKS[name](weights, left, right, 32)
+        answers = network.double()(left, right)
+    torch.testing.assert_close(answers, expected, atol=1e-9, rtol=1e-9)
 
 
 # --- the two trainings ----------------------------------------------------------------------------------------------

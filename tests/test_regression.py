@@ -20,10 +20,11 @@ def test_regression_equals_the_formula(levels, height, width, align_corners):
     x = similarity(2, levels, height, width)
     torch.testing.assert_close(soft_argmin(x), literal.soft_argmin(x))
     size = (4 * height, 4 * width)
-    torch.testing.assert_close(
-        upsampled_soft_argmin(x, 4 * levels, size, align_corners),
-        literal.upsampled_soft_argmin(x, 4 * levels, size, align_corners),
-    )
+    for function in (upsampled_soft_argmin, regression.upsampled_soft_argmin_at_once):
+        torch.testing.assert_close(
+            function(x, 4 * levels, size, align_corners),
+            literal.upsampled_soft_argmin(x, 4 * levels, size, align_corners),
+        )
 
 
 def test_soft_argmin_by_hand():

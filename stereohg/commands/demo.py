@@ -7,9 +7,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from stereohg.data.files import write_png
-from stereohg.data.motorcycle import CALIBRATION, PRINCIPAL_POINT, motorcycle
-from stereohg.geometry import write_ply
+from stereohg.data.files import write_png, write_points
+from stereohg.data.motorcycle import CALIBRATION, motorcycle
 from stereohg.measure import Cost, measured
 from stereohg.metrics import disparity_metrics
 from stereohg.prediction import DEFAULT_MODEL, Predictor
@@ -45,8 +44,7 @@ def demo(output: Path = Path("stereohg_demo"), model: str = DEFAULT_MODEL) -> No
     ours.save(output / "motorcycle.pfm")
     ours.save(output / "motorcycle.png")
     write_png(output / "motorcycle_colour.png", colour_disparity(ours.values, ours.valid))
-    camera = (CALIBRATION.focal, CALIBRATION.baseline, CALIBRATION.doffs)
-    write_ply(cloud, *ours.to_points(*camera, colours=left, centre=PRINCIPAL_POINT))
+    write_points(cloud, *ours.to_points(CALIBRATION, colours=left))
     print(f"disparity, float:     {output / 'motorcycle.pfm'}")
     print(f"disparity, 16 bit:    {output / 'motorcycle.png'}")
     print(f"disparity, coloured:  {output / 'motorcycle_colour.png'}")

@@ -43,6 +43,7 @@ def evaluate(
     protocol: Literal["full", "psmnet", "gwcnet", "zero-shot"] = "full",
     output: Path | None = None,
     figures: int = 0,
+    html: bool = False,
     batch_size: int = 1,
     workers: int = 0,
     device: str = "auto",
@@ -68,6 +69,7 @@ def evaluate(
             papers' code on Scene Flow and KITTI), or zero-shot.
         output: folder for metrics.json and the pairs' CSV.
         figures: also draw so many of the worst pairs, into the output folder.
+        html: and write a page to look at beside each of these figures.
         batch_size: pairs of one size at once; the figures do not depend on it.
         workers: processes that read pairs.
         device: auto, cpu, cuda, cuda:1, ...
@@ -83,6 +85,8 @@ def evaluate(
         raise ValueError(f"figures is {figures}; it is a number of pairs, 0 for none")
     if figures and output is None:
         raise ValueError(f"figures is {figures}, and there is no output folder to put them in; give --output")
+    if html and not figures:
+        raise ValueError("html writes the pages of the figures' pairs, and there are none; give --figures")
     console = Console(markup=False, highlight=False)  # a file's name may look like markup
     if protocol == "zero-shot":
         sets = _zero_shot_sets(data, split, root or Path("."), console)
@@ -107,7 +111,7 @@ def evaluate(
         if output is not None:
             stem = title.replace(" ", "_")
             result.save_csv(output / f"{stem}_pairs.csv")
-            for path in save_figures(result, predictor, dataset, output / f"{stem}_worst", figures):
+            for path in save_figures(result, predictor, dataset, output / f"{stem}_worst", figures, html):
                 console.print(f"figure: {path}", soft_wrap=True)
     if protocol == "zero-shot":
         console.print(zero_shot_table(documents))

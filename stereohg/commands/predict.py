@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from rich.box import SIMPLE
@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from stereohg.calibration.cameras import StereoCalibration
+from stereohg.commands.metric_outputs import MetricOutputs
 from stereohg.commands.pipeline import pipeline
-from stereohg.data.files import DISPARITY_SUFFIXES, write_png
+from stereohg.data.files import DISPARITY_SUFFIXES, read_disparity, write_png
 from stereohg.data.pairs import Pair, find_pairs
 from stereohg.data.preprocess import as_rgb
 from stereohg.devices import Precision
@@ -19,9 +21,22 @@ from stereohg.disparity import Disparity
 from stereohg.measure import measured
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, PairWarning, Predictor
+from stereohg.video import VIDEO_SUFFIXES
+from stereohg.viewer import write_page
 from stereohg.visual import colour_disparity
 
 Format = Literal["pfm", "png", "npy", "tiff"]
+
+
+class Job(NamedTuple):
+    pair: Pair
+    target: Path
+    page: Path | None
+
+
+class Matched(NamedTuple):
+    result: Disparity
+    seconds: float
 
 
 def predict(
@@ -31,6 +46,7 @@ def predict(
     model: str = DEFAULT_MODEL,
     format: Format = "pfm",
     colour: bool = False,
+    html: Path | None = None,
     device: str = "auto",
     precision: Precision = "auto",
     scale: float = 1.0,
@@ -42,6 +58,14 @@ def predict(
     max_memory: str | None = None,
     align_corners: bool | None = None,
     output_scale: float | None = None,
+    calibration: Path | None = None,
+    depth: bool = False,
+    points: bool = False,
+    depth_format: Literal["npy", "png"] = "npy",
+    points_format: Literal["ply", "npz"] = "ply",
+    min_confidence: float = 0.0,
+    min_depth: float = 0.0,
+    max_depth: float = float("inf"),
 ) -> int:
     """Predicts the disparity of one rectified pair, or of all pairs in two folders.
 
@@ -52,6 +76,7 @@ def predict(
         model: a bundled name or the path of a weights file, ours or published.
         format: of the files in a folder; png is 16 bit, 256 times the disparity.
         colour: also write NAME_colour.png.
+        html: also write a page to look at, a .html file for one pair, else a folder of them.
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
         scale: resize the pictures by this before matching.
@@ -64,12 +89,33 @@ def predict(
             bands of rows.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.
+        calibration: file of the rectified cameras: OpenCV's or ours, KITTI's, Middlebury's, or ROS's; for depth, points
+            and pages in metres.
+        depth: also write NAME_depth, metres.
+        points: also write NAME.ply, coloured points in metres.
+        depth_format: npy (float32 metres, NaN unknown) or png (16-bit millimetres, 0 unknown).
+        points_format: ply (binary) or npz (points and colours).
+        min_confidence: mark what is less sure as not valid, in all that is written.
+        min_depth: leave nearer pixels out of depth and points, metres.
+        max_depth: leave farther pixels out of depth and points, metres.
 
     Returns:
         The exit status: 1 when any pair failed.
     """
+    if Path(left).suffix.lower() in VIDEO_SUFFIXES:
+        raise ValueError(f"{left} is a video; use stereohg video")
     pairs, problems = find_pairs(left, right)
-    targets = _targets(output, [pair.name for pair in pairs], format)
+    names = [pair.name for pair in pairs]
+    targets = _targets(output, names, format, DISPARITY_SUFFIXES)
+    pages = [None] * len(pairs) if html is None else _targets(html, names, "html", (".html",))
+    in_metres = MetricOutputs.chosen(
+        calibration,
+        depth_format if depth else None,
+        points_format if points else None,
+        html is not None,
+        min_depth,
+        max_depth,
+    )
     predictor = Predictor(load_model(model, align_corners=align_corners, output_scale=output_scale), device, precision)
     options = {
         "scale": scale,
@@ -81,36 +127,38 @@ def predict(
         "max_memory": max_memory,
     }
 
-    def read(job: tuple[Pair, Path]) -> tuple[np.ndarray, np.ndarray]:
-        pair, _ = job
-        return as_rgb(pair.left), as_rgb(pair.right)
+    def read(job: Job) -> tuple[np.ndarray, np.ndarray]:
+        return as_rgb(job.pair.left), as_rgb(job.pair.right)
 
-    def match(pictures: tuple[np.ndarray, np.ndarray]) -> tuple[Disparity, float]:
+    def match(pictures: tuple[np.ndarray, np.ndarray]) -> Matched:
         with measured() as cost:
             result = predictor(*pictures, **options)
-        return result, cost.seconds
+        return Matched(result.confident(min_confidence), cost.seconds)
 
-    def write(job: tuple[Pair, Path], matched: tuple[Disparity, float]) -> None:
-        (_, target), (result, _) = job, matched
+    def write(job: Job, matched: Matched) -> None:
+        result, target = matched.result, job.target
         result.save(target)
+        in_metres.write(result, job.pair.left, target)
         if colour:
             write_png(target.with_name(f"{target.stem}_colour.png"), colour_disparity(result.values, result.valid))
+        if job.page is not None:
+            _write_page(job.page, job.pair, target, result, in_metres.of_size(result.values.shape[::-1]), flip)
 
     console = Console(stderr=True, markup=False, highlight=False)  # a file's name may look like markup
     table = Table("pair", "size", "disparity", "confidence", "seconds", box=SIMPLE)
     with warnings.catch_warnings(), _progress(console) as progress:
         warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name
-        jobs = pipeline(zip(pairs, targets, strict=True), read, match, write)
-        for done in progress.track(jobs, total=len(pairs), description="predicting"):
-            (pair, _), error = done.item, done.error
+        jobs = [Job(*job) for job in zip(pairs, targets, pages, strict=True)]
+        done_in_order = pipeline(jobs, read, match, write)
+        for done in progress.track(done_in_order, total=len(jobs), description="predicting"):
+            name, error = done.item.pair.name, done.error
             if error is not None:  # whatever it is, the other pairs go on
                 kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-                problems.append(f"{pair.name}: {kind}{error}")
+                problems.append(f"{name}: {kind}{error}")
                 continue
-            result, seconds = done.result
-            for note in result.warnings:
-                console.print(f"{pair.name}: {note}", style="yellow")
-            table.add_row(pair.name, *_summary(result), f"{seconds:.2f}")
+            for note in done.result.result.warnings:
+                console.print(f"{name}: {note}", style="yellow")
+            table.add_row(name, *_summary(done.result.result), f"{done.result.seconds:.2f}")
     console.print(table)
     for problem in problems:
         console.print(f"failed: {problem}", style="bold red")
@@ -119,12 +167,21 @@ def predict(
     return 1 if problems else 0
 
 
-def _targets(output: Path, names: list[str], format: Format) -> list[Path]:
-    """Where each pair's disparity goes; what cannot be is told before anything is predicted."""
+def _write_page(
+    page: Path, pair: Pair, target: Path, result: Disparity, calibration: StereoCalibration | None, flip: bool
+) -> None:
+    """The page shows what the file holds, which a 16-bit PNG has rounded."""
+    picture = pair.right if flip else pair.left
+    values, valid = read_disparity(target)
+    write_page(page, picture, values, valid, confidence=result.confidence, calibration=calibration, title=pair.name)
+
+
+def _targets(output: Path, names: list[str], suffix: str, suffixes: tuple[str, ...]) -> list[Path]:
+    """Where the file of each pair goes; what cannot be is told before anything is predicted."""
     if output.is_dir() or not output.suffix:
-        return [output / f"{name}.{format}" for name in names]
-    if output.suffix.lower() not in DISPARITY_SUFFIXES:
-        known = ", ".join(DISPARITY_SUFFIXES)
+        return [output / f"{name}.{suffix}" for name in names]
+    if output.suffix.lower() not in suffixes:
+        known = ", ".join(suffixes)
         raise ValueError(f"{output} is neither a folder that exists nor a file with one of the endings {known}")
     if len(names) > 1:
         raise ValueError(f"{output} is one file, but there are {len(names)} pairs; give a folder")

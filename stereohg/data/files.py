@@ -1,4 +1,4 @@
-"""Images, disparities and calibrations on disk: each read is checked, each error names its file.
+"""Images, disparities, depths and points on disk: each read is checked, each error names its file.
 
 Shapes: H height, W width; image (H,W,3) uint8 or uint16 RGB, disparity (H,W) float32 pixels, valid (H,W) bool.
 Writers put a temporary file beside the target and move it there when it is whole, so that none is ever half-written.
@@ -10,7 +10,6 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -24,6 +23,8 @@ PNG_SCALE = 256.0
 """A 16-bit PNG holds the disparity times this, and 0 where it is unknown (KITTI's development kit)."""
 PNG_LIMIT = 65535.5 / PNG_SCALE  # pixels; what is not below rounds to more than 16 bits
 MILLIMETRES = 1000  # in a metre
+DEPTH_SUFFIXES = ".npy", ".png"
+POINT_SUFFIXES = ".ply", ".npz"
 
 
 # --- images ---------------------------------------------------------------------------------------------------------
@@ -39,7 +40,7 @@ def read_image(path: FilePath) -> np.ndarray:
         FileNotFoundError: there is no such file.
         ValueError: it is no picture, is cut short, or has neither 8 nor 16 bits a channel.
     """
-    data = _read_bytes(path)
+    data = read_bytes(path)
     image, is_16_bit = _decode(path, data)
     if is_16_bit:  # of these Pillow would drop the lower byte
         deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -53,13 +54,16 @@ def read_image(path: FilePath) -> np.ndarray:
 
 
 def write_png(path: FilePath, image: np.ndarray) -> None:
-    """RGB (H,W,3) uint8 to a PNG; ValueError for anything else."""
+    """RGB (H,W,3) uint8 or uint16 to a PNG of as many bits; ValueError for anything else."""
     if Path(path).suffix.lower() != ".png":
         raise ValueError(f"{path} would hold a PNG; name it .png")
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"the image for {path} is {image.shape} {image.dtype}; it must be (H,W,3) uint8")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"the image for {path} is {image.shape} {image.dtype}; it must be (H,W,3) uint8 or uint16")
     with replacing(path) as temporary:
-        Image.fromarray(image).save(temporary, "PNG")
+        if image.dtype == np.uint8:
+            Image.fromarray(image).save(temporary, "PNG")
+        else:  # which Pillow does not write
+            temporary.write_bytes(cv2.imencode(".png", image[..., ::-1])[1].tobytes())
 
 
 # --- PFM ------------------------------------------------------------------------------------------------------------
@@ -82,7 +86,7 @@ def read_pfm(path: FilePath) -> np.ndarray:
         FileNotFoundError: there is no such file.
         ValueError: the header is malformed, or more or fewer bytes follow it than it announces.
     """
-    data = _read_bytes(path)
+    data = read_bytes(path)
     header = _PFM_HEADER.match(data)
     if header is None:
         raise ValueError(
@@ -197,7 +201,7 @@ def write_disparity(path: FilePath, disparity: np.ndarray, valid: np.ndarray | N
 
 
 def _read_picture(path: FilePath) -> np.ndarray:
-    image, is_16_bit = _decode(path, _read_bytes(path))
+    image, is_16_bit = _decode(path, read_bytes(path))
     if image.mode not in ("L", "F", "I") and not image.mode.startswith("I;16"):
         raise ValueError(f"{path} is a picture of Pillow's mode {image.mode!r}; a disparity map has one grey channel")
     stored = np.asarray(image)
@@ -205,7 +209,7 @@ def _read_picture(path: FilePath) -> np.ndarray:
 
 
 def _read_npy(path: FilePath) -> np.ndarray:
-    data = _read_bytes(path)
+    data = read_bytes(path)
     try:
         return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except Exception as error:  # a damaged header fails as whatever Python parses or allocates
@@ -255,58 +259,55 @@ def _format(path: FilePath) -> tuple[Callable[..., np.ndarray], Callable[..., No
     return _FORMATS[suffix]
 
 
-# --- calibration ----------------------------------------------------------------------------------------------------
+# --- depth and points -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What turns disparity into depth: ``focal * baseline / (disparity + doffs)`` metres.
-
-    ``focal`` and ``doffs`` (right principal point less the left one, along x) are in pixels, ``baseline`` in metres;
-    ``width``, ``height`` in pixels and ``ndisp``, a bound on the disparities, where the file has them.
-    """
-
-    focal: float
-    baseline: float
-    doffs: float
-    width: int | None = None
-    height: int | None = None
-    ndisp: int | None = None
-
-
-def read_calibration(path: FilePath) -> Calibration:
-    """A ``calib.txt`` of Middlebury's version 3: lines ``key=value``, the baseline in millimetres.
+def write_depth(path: FilePath, depth: np.ndarray) -> None:
+    """Metres (H,W), unknown NaN, to ``.npy`` (float32, the same), or ``.png`` (16-bit millimetres, unknown 0).
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: ``cam0``, ``baseline`` or ``doffs`` is missing, a value is no number, or focal length or baseline
-            is not positive.
+        ValueError: the extension is another, the array not (H,W), or a depth does not fit the PNG.
     """
-    text = _read_bytes(path).decode(errors="replace")
-    entries = {key.strip(): value.strip(" \t\r[];") for key, _, value in (s.partition("=") for s in text.splitlines())}
+    depth = np.asarray(depth, np.float32)
+    suffix = Path(path).suffix.lower()
+    if suffix not in DEPTH_SUFFIXES or depth.ndim != 2:
+        raise ValueError(
+            f"{path} would hold {depth.shape}; a depth map is (H,W), in one of {', '.join(DEPTH_SUFFIXES)}"
+        )
+    known = np.isfinite(depth)
+    if suffix == ".npy":
+        return _write_npy(path, depth, known)
+    millimetres = np.where(known, np.rint(depth.astype(np.float64) * MILLIMETRES), 0)
+    if millimetres.max(initial=0) > np.iinfo(np.uint16).max or millimetres.min(initial=0) < 0:
+        raise ValueError(
+            f"the depth for {path} reaches to {depth[known].max():g} m, and 16-bit millimetres to 65.535; leave out "
+            "what is farther (max_depth), or write a .npy"
+        )
+    with replacing(path) as temporary:
+        Image.fromarray(millimetres.astype(np.uint16)).save(temporary, "PNG")
 
-    def number(key: str) -> float:
-        try:
-            value = float(re.split(r"[\s;,]+", entries[key])[0])  # of a camera matrix the first: the focal length
-        except KeyError:
-            raise ValueError(f"{path} has no line '{key}='; cam0, baseline and doffs are needed") from None
-        except ValueError:
-            value = np.nan
-        if not np.isfinite(value) or (key in ("cam0", "baseline") and value <= 0):
-            raise ValueError(f"{path} has '{key}={entries[key]}'; a (positive) number was expected")
-        return value
 
-    def count(key: str) -> int | None:
-        return int(number(key)) if key in entries else None
+def write_points(path: FilePath, points: np.ndarray, colours: np.ndarray) -> None:
+    """Points (N,3) metres and colours (N,3) uint8 RGB to a binary ``.ply``, or to a ``.npz`` of both arrays.
 
-    return Calibration(
-        focal=number("cam0"),
-        baseline=number("baseline") / MILLIMETRES,
-        doffs=number("doffs"),
-        width=count("width"),
-        height=count("height"),
-        ndisp=count("ndisp"),
-    )
+    Raises:
+        ValueError: the extension is another, the arrays are not (N,3) both, or the colours not uint8.
+    """
+    points, colours = np.asarray(points, np.float32), np.asarray(colours)
+    if points.ndim != 2 or points.shape[1] != 3 or colours.shape != points.shape or colours.dtype != np.uint8:
+        raise ValueError(
+            f"points are {points.shape} and colours {colours.shape} {colours.dtype}; they must be (N,3) and (N,3) uint8"
+        )
+    suffix = Path(path).suffix.lower()
+    if suffix not in POINT_SUFFIXES:
+        raise ValueError(f"{path} has the extension {suffix!r}; points have one of {', '.join(POINT_SUFFIXES)}")
+    with replacing(path) as temporary:
+        if suffix == ".npz":
+            np.savez_compressed(temporary, points=points, colours=colours)
+        else:
+            from trimesh import PointCloud  # takes a second to import
+
+            temporary.write_bytes(PointCloud(points, colours).export(file_type="ply"))
 
 
 # --- common to all --------------------------------------------------------------------------------------------------
@@ -340,7 +341,8 @@ def clear_leftovers(folder: Path) -> None:
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}(\.\w+)?")
 
 
-def _read_bytes(path: FilePath) -> bytes:
+def read_bytes(path: FilePath) -> bytes:
+    """All of a file; FileNotFoundError where there is none."""
     path = Path(path)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"

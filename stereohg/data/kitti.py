@@ -40,6 +40,7 @@ class _Kitti(StereoDataset):
     occ: str
     noc: str
     objects: str
+    calib: str
     gwcnet_val: frozenset[int]
 
     def __init__(
@@ -70,10 +71,12 @@ class _Kitti(StereoDataset):
             files = files_in(folder / name, FRAME)
             return {f"{n}_10": path for n, path in files.items() if n.isdecimal() and chosen[split](int(n))}
 
-        required, optional = {"left": found(self.left), "right": found(self.right)}, {}
+        required = {"left": found(self.left), "right": found(self.right)}
+        calibrations = files_in(folder / self.calib, ".txt")
+        optional = {"calibration": {f"{number}_10": path for number, path in calibrations.items()}}
         if split != "testing":
             required["disparity"] = found(self.occ if ground_truth == "occ" else self.noc)
-            optional = {"visible": found(self.noc), "foreground": found(self.objects)}
+            optional |= {"visible": found(self.noc), "foreground": found(self.objects)}
         if not any(required.values()):
             raise no_pairs(Path(root), type(self).__name__, f"{folder.name}/{self.left}/000000_10.png")
         super().__init__(match(required, optional), transform, seed, on_error)
@@ -96,6 +99,7 @@ class Kitti2012(_Kitti):
             colored_1/000000_10.png    right
             disp_occ/000000_10.png     disparity x 256, 16 bits, 0 where unknown
             disp_noc/000000_10.png     the same without the pixels that the right camera does not see
+            calib/000000.txt           the cameras, where they were unpacked
           testing
             colored_0, colored_1
 
@@ -112,6 +116,7 @@ class Kitti2012(_Kitti):
 
     pairs = {"training": 194, "testing": 195}
     left, right, occ, noc, objects = "colored_0", "colored_1", "disp_occ", "disp_noc", "obj_map"
+    calib = "calib"
     gwcnet_val = GWCNET_VAL_2012
 
 
@@ -125,6 +130,7 @@ class Kitti2015(_Kitti):
             disp_occ_0/000000_10.png    disparity x 256, 16 bits, 0 where unknown
             disp_noc_0/000000_10.png    the same without the pixels that the right camera does not see
             obj_map/000000_10.png       cars, numbered from 1; 0 is background
+            calib_cam_to_cam/000000.txt the cameras, where they were unpacked (data_scene_flow_calib.zip)
           testing
             image_2, image_3
 
@@ -133,4 +139,5 @@ class Kitti2015(_Kitti):
 
     pairs = {"training": 200, "testing": 200}
     left, right, occ, noc, objects = "image_2", "image_3", "disp_occ_0", "disp_noc_0", "obj_map"
+    calib = "calib_cam_to_cam"
     gwcnet_val = GWCNET_VAL_2015

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from stereohg.data.files import Calibration
+from stereohg.calibration.cameras import StereoCalibration
 from stereohg.data.samples import OnError
 from stereohg.data.stereo import Listing, StereoDataset, StereoFiles, StereoSample, Transform
 
-CALIBRATION = Calibration(focal=994.978, baseline=0.193001, doffs=31.086, width=741, height=500, ndisp=80)
+CALIBRATION = StereoCalibration(
+    focal=994.978, baseline=0.193001, centre=(311.193, 254.877), doffs=31.086, size=(741, 500), ndisp=80
+)
 """As scikit-image's documentation states it; ``ndisp`` is the scene's 60 levels and some room."""
-PRINCIPAL_POINT = (311.193, 254.877)
 
 
 def motorcycle() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -41,5 +42,5 @@ class Motorcycle(StereoDataset):
     def read(self, index: int) -> StereoSample:
         return StereoSample(*motorcycle(), name=self.files[index].name)
 
-    def calibration(self, index: int) -> Calibration:
+    def calibration(self, index: int) -> StereoCalibration:
         return CALIBRATION

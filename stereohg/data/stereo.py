@@ -19,7 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stereohg.data.files import Calibration, read_calibration, read_disparity, read_image
+from stereohg.calibration.cameras import StereoCalibration
+from stereohg.calibration.formats import read_calibration
+from stereohg.data.files import read_disparity, read_image
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, as_rgb, normalise
 from stereohg.data.samples import OnError, SampleDataset, some_of
 from stereohg.data.synthetic import SyntheticStereo
@@ -299,7 +301,7 @@ class StereoDataset(SampleDataset):
         """Disparity and valid of one file, in our sign."""
         return read_positive(path)
 
-    def calibration(self, index: int) -> Calibration | None:
+    def calibration(self, index: int) -> StereoCalibration | None:
         """The cameras of a pair, where the set has a file of them."""
         path = self.files[index].calibration
         return None if path is None else read_calibration(path)

@@ -10,6 +10,7 @@ from numbers import Real
 import torch
 from torch import Tensor, nn
 
+from stereohg.models.recompute import recomputed
 from stereohg.nn import upsampled_soft_argmin
 
 MAX_DISP_MULTIPLE = 16  # 1/4 by the features, then twice 1/2 by the 3-D hourglasses
@@ -29,6 +30,8 @@ class StereoNetwork(nn.Module):
     """Height and width of the input must be multiples of this; ``stereohg.predict`` pads by itself."""
     padding = "constant"
     """What it pads with: zeros, as the papers' own test code does, or "replicate"."""
+    recomputes_features = False
+    """Whether training keeps nothing of the 2-D features for the backward pass: less memory, a little more time."""
 
     def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0):
         super().__init__()
@@ -83,7 +86,10 @@ class StereoNetwork(nn.Module):
     def forward_with_costs(self, left: Tensor, right: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The disparities and the similarity volumes behind them, in one pass."""
         self.check_input(left, right)
-        features = self.extract(left, right)
+        if self.training and self.recomputes_features:
+            features = recomputed(self, self.extract, left, right)
+        else:
+            features = self.extract(left, right)
         costs = self.compare(*features)
         return self.regress(costs, *features), costs
 

@@ -113,7 +113,8 @@ def load_model(
     "recognised". Nothing in a file is ever executed.
 
     Args:
-        name_or_path: bundled weights by name (which goes first), or a file: ours, or one of those in ``published.py``.
+        name_or_path: bundled weights by name (which goes first), or a file: ours, or one of those in ``published.py``;
+            "hf://owner/name[/file][@revision]" is one on the Hugging Face hub (``sharing.py``).
         max_disp: levels searched, instead of the file's.
         align_corners: how volumes and pooled features are upsampled, instead of the file's or the rule's.
         output_scale: factor on the disparity, instead of the file's; 1.17 has been seen to mend the authors' SceneFlow
@@ -152,6 +153,10 @@ def _located(name_or_path: FilePath) -> Iterator[Path]:
         with resources.as_file(_bundled_folder() / f"{name_or_path}{SUFFIX}") as path:
             yield path
         return
+    if str(name_or_path).startswith("hf://"):
+        from stereohg.sharing import download  # which reads cards from here
+
+        name_or_path = download(str(name_or_path))
     path = Path(name_or_path)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is neither bundled weights nor a file"

@@ -1,4 +1,4 @@
-"""Convolutions of volumes with PyTorch's own weights and numbers, by a quicker way where PyTorch takes a slow one.
+"""Convolutions of volumes with PyTorch's own weights and numbers, by another way where PyTorch's is slow or wrong.
 
 Shapes: B batch, C channels, D disparity levels, H height, W width; volume (B,C,D,H,W).
 """
@@ -13,13 +13,13 @@ SMALL = 20480  # B C D H up to which PyTorch (checked at 2.6 to 2.13) takes a lo
 
 
 class Conv3d(nn.Conv3d):
-    """``torch.nn.Conv3d``; on a CPU, quick with one output channel and on small volumes, too."""
+    """``torch.nn.Conv3d``; on a CPU, quick with one output channel and on small volumes, and right with two levels."""
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if _has_quick_ways(x):
             if self._is_head():
                 return conv_to_one(x, weight, bias)
-            if _is_small(x):
+            if _is_small(x) or _has_two_levels(x):
                 return _exchanged(super()._conv_forward(_exchanged(x), _exchanged(weight), bias))
         return super()._conv_forward(x, weight, bias)
 
@@ -84,3 +84,8 @@ def _exchanged(x: Tensor) -> Tensor:
 def _is_small(x: Tensor) -> bool:
     """Whether PyTorch would take the loop, and would not with D and W exchanged, since it does not count W."""
     return x.dtype == torch.float32 and prod(x.shape[:4]) <= SMALL < prod(x.shape[:2]) * x.shape[4] * x.shape[3]
+
+
+def _has_two_levels(x: Tensor) -> bool:
+    """oneDNN's gradient of a bfloat16 kernel is uninitialised memory for a volume of two levels (PyTorch 2.13)."""
+    return x.shape[2] == 2 != x.shape[4]

@@ -54,10 +54,22 @@ def upsampled_soft_argmin(
 
     ``align_corners=True`` is what PyTorch did before version 0.4.1, when some published weights were trained.
     """
+    if torch.compiler.is_exporting():  # other runtimes know neither tiles nor a backward pass of our own
+        return upsampled_soft_argmin_at_once(similarity, max_disp, size, align_corners)
     device = similarity.device.type
     autocasts = device != "meta" and torch.is_autocast_enabled(device)  # products of matrices would lose precision
     with torch.autocast(device, enabled=False) if autocasts else nullcontext():
         return _UpsampledSoftArgmin.apply(similarity, max_disp, size, align_corners)
+
+
+def upsampled_soft_argmin_at_once(
+    similarity: Tensor, max_disp: int, size: tuple[int, int], align_corners: bool = False
+) -> Tensor:
+    """``upsampled_soft_argmin`` with the whole volume, of a 4-D resize, products of matrices and a softmax alone."""
+    like = similarity.dtype, similarity.device
+    up_levels = linear_weights.__wrapped__(similarity.shape[1], max_disp, align_corners, *like)  # none traced is kept
+    full = F.interpolate(similarity, size, mode="bilinear", align_corners=align_corners).permute(0, 2, 3, 1)
+    return (full @ up_levels.T).softmax(3) @ torch.arange(max_disp, dtype=like[0], device=like[1])
 
 
 class _UpsampledSoftArgmin(torch.autograd.Function):

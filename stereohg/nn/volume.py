@@ -46,6 +46,8 @@ def concat_volume_conv(
         weight: (K,2C,3,3,3).
         bias: (K,), if any.
     """
+    if torch.compiler.is_exporting():  # the maps would be a graph of twice as many nodes, and no quicker elsewhere
+        return F.conv3d(concat_volume(left, right, num_disp), weight, bias, padding=1)
     _check_pair(left, right)
     maps: dict[tuple[int, ...], _ConvMaps] = {}
     levels = []

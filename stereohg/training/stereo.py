@@ -61,6 +61,7 @@ class StereoTask:
 
     def network(self) -> nn.Module:
         network = start(self.config.model)
+        network.recomputes_features = self.config.recompute_features
         self.num_levels = network.num_levels
         return network
 

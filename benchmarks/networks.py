@@ -1,0 +1,193 @@
+"""The published networks beside the papers' own formulation (``tests/published_forward.py``): time, memory, answers.
+
+Times are taken by turns in one process, so that both see the same machine; peak memory, above the idle process, is of
+the first call in a process of its own. The training step is that of the recipe, and of the published form Adam's on the
+published loss. With ``--weights`` of PSMNet and ``--pairs LEFT RIGHT ...`` also how far the answers differ on real
+pictures, from each other and from float64.
+
+    python -m benchmarks.networks
+    python -m benchmarks.networks --weights pretrained_model_KITTI2015.tar --pairs left.png right.png
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.environment import alone, environment
+from stereohg import create_model, load_model
+from stereohg.data.preprocess import Padding, as_rgb, to_tensor
+from stereohg.data.stereo import StereoBatch
+from stereohg.measure import measured
+from stereohg.models.inference import channels_last, ready_for_inference
+from stereohg.models.published_keys import published_keys
+from stereohg.models.stereo import StereoNetwork
+from stereohg.recipes import load_recipe
+from stereohg.training.config import DataConfig
+from stereohg.training.optimisation import make_optimiser
+from stereohg.training.stereo import StereoTask
+from tests import published_forward
+
+LEVELS = 192
+REPEATS, WARM_UPS = 5, 1
+INFERENCE = [
+    ("psmnet", (256, 512)),
+    ("gwcnet_g", (256, 512)),
+    ("gwcnet_gc", (256, 512)),
+    ("psmnet", (384, 1248)),
+]
+TRAINING = [("psmnet", (256, 512)), ("gwcnet_gc", (256, 512))]
+FORMS = ("published, float32", "ours, float32", "ours, bfloat16")
+RESULT = Path(__file__).parent / "results" / "networks.json"
+
+Step = Callable[[], object]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, help="of PSMNet")
+    parser.add_argument("--pairs", type=Path, nargs="*", default=[], help="left and right pictures in turn")
+    options = parser.parse_args()
+    results = {}
+    for work, cases in ((inference, INFERENCE), (training, TRAINING)):
+        for name, size in cases:
+            results[f"{work.__name__} of {name}, {size[0]}x{size[1]}, {LEVELS} levels, batch 1"] = compare(
+                work, name, size
+            )
+    for left, right in zip(options.pairs[::2], options.pairs[1::2], strict=True):
+        results[f"answers on {left.name}"] = alone(answers, options.weights, left, right)
+    RESULT.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
+    print(RESULT.read_text())
+
+
+def compare(work: Callable[..., Step], name: str, size: tuple[int, int]) -> dict[str, dict[str, float]]:
+    """Seconds of the three forms by turns, memory of each, and both as shares of the published form's."""
+    seconds = alone(timed, work, name, size)
+    result = {}
+    for form in FORMS:
+        result[form] = {
+            "seconds_median": round(median(seconds[form]), 3),
+            "seconds_least": round(min(seconds[form]), 3),
+            "seconds_most": round(max(seconds[form]), 3),
+            "peak_megabytes": round(alone(peak, work, name, size, form) / 2**20),
+        }
+    published = result[FORMS[0]]
+    for form in FORMS[1:]:
+        own = result[form]
+        own["times_as_quick"] = round(published["seconds_median"] / own["seconds_median"], 2)
+        own["share_of_memory"] = round(own["peak_megabytes"] / published["peak_megabytes"], 2)
+    print(name, size, json.dumps(result), flush=True)
+    return result
+
+
+def timed(work: Callable[..., Step], name: str, size: tuple[int, int]) -> dict[str, list[float]]:
+    steps = {form: work(name, size, form) for form in FORMS}
+    seconds = {form: [] for form in FORMS}
+    for repeat in range(WARM_UPS + REPEATS):
+        for form, step in steps.items():
+            began = time.perf_counter()
+            step()
+            if repeat >= WARM_UPS:
+                seconds[form].append(time.perf_counter() - began)
+    return seconds
+
+
+def peak(work: Callable[..., Step], name: str, size: tuple[int, int], form: str) -> int:
+    step = work(name, size, form)
+    with measured() as cost:
+        step()
+    return cost.peak_bytes or 0
+
+
+def network_and_weights(name: str) -> tuple[StereoNetwork, dict[str, Tensor]]:
+    """The network and, by the published keys, the same weights."""
+    torch.manual_seed(0)
+    network = create_model(name, max_disp=LEVELS)
+    return network, published_weights(network)
+
+
+def published_weights(network: StereoNetwork) -> dict[str, Tensor]:
+    names = published_keys(network.architecture, network.state_dict())
+    return {names[key]: value.clone() for key, value in network.state_dict().items()}
+
+
+def inference(name: str, size: tuple[int, int], form: str) -> Step:
+    network, weights = network_and_weights(name)
+    left, right = torch.randn(2, 1, 3, *size)
+    if form == FORMS[0]:
+        return partial(published_answer, name, weights, left, right)
+    network = ready_for_inference(network)
+    return partial(own_answer, network, left, right, form.endswith("bfloat16"))
+
+
+def published_answer(name: str, weights: dict[str, Tensor], left: Tensor, right: Tensor, corners: bool = False):
+    with published_forward.evaluation(corners):
+        return published_forward.NETWORKS[name](weights, left, right, LEVELS)[-1]
+
+
+def own_answer(network: nn.Module, left: Tensor, right: Tensor, half: bool) -> Tensor:
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+        return network(left, right)[-1]
+
+
+def training(name: str, size: tuple[int, int], form: str) -> Step:
+    """Forward, loss, backward and update."""
+    network, weights = network_and_weights(name)
+    left, right = torch.randn(2, 1, 3, *size)
+    disparity = 1 + 180 * torch.rand(1, *size)
+    if form == FORMS[0]:
+        return partial(next, published_forward.train(name, weights, forever((left, right, disparity)), LEVELS))
+    config = load_recipe(f"{name}_sceneflow")
+    task = StereoTask(replace(config, data=DataConfig("synthetic"), validation_data=None))
+    own = task.network().train()
+    own.load_state_dict(network.state_dict())
+    if config.channels_last:
+        channels_last(own)
+    batch = StereoBatch(left, right, disparity, torch.ones_like(disparity, dtype=torch.bool), [])
+    return partial(own_step, task, own, make_optimiser(own, config.optimiser), batch, form.endswith("bfloat16"))
+
+
+def own_step(task: StereoTask, network: nn.Module, optimiser, batch: StereoBatch, half: bool) -> None:
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        loss = task.losses(network, batch, task.counts(batch))[0]
+    loss.backward()
+    optimiser.step()
+    optimiser.zero_grad()
+
+
+def forever(batch):
+    while True:
+        yield batch
+
+
+def answers(file: Path, left: Path, right: Path) -> dict[str, float]:
+    """Differences in pixels on a real pair."""
+    network = load_model(file).eval()
+    network.max_disp = LEVELS
+    images = [to_tensor(as_rgb(picture))[None] for picture in (left, right)]
+    padding = Padding(*images[0].shape[-2:], network.multiple, network.padding)
+    left, right = (padding.pad(image) for image in images)
+    weights = published_weights(network)
+    published = published_answer("psmnet", weights, left, right, network.align_corners)
+    ready = ready_for_inference(network)
+    exact = own_answer(network.double(), left.double(), right.double(), False)
+    found = {"published": published, "ours": own_answer(ready, left, right, False)}
+    found["ours, bfloat16"] = own_answer(ready, left, right, True)
+    pairs = {f"{form} from float64": (answer, exact) for form, answer in found.items()}
+    pairs |= {f"{form} from published": (found[form], published) for form in ("ours", "ours, bfloat16")}
+    differences = {}
+    for what, (a, b) in pairs.items():
+        apart = padding.unpad((a.double() - b.double()).abs())
+        differences |= {f"{what}, mean": float(f"{apart.mean():.2e}"), f"{what}, largest": float(f"{apart.max():.2e}")}
+    return differences
+
+
+if __name__ == "__main__":
+    main()

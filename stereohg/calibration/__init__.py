@@ -1,0 +1,1 @@
+"""From two cameras to metres: boards, calibration, rectification, and the files that others keep calibrations in."""

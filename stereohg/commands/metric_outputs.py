@@ -1,0 +1,66 @@
+"""What ``stereohg predict`` writes in metres beside the disparities."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stereohg.calibration.cameras import Size, StereoCalibration
+from stereohg.calibration.formats import read_calibration
+from stereohg.data.files import write_depth, write_points
+from stereohg.data.preprocess import Picture
+from stereohg.disparity import Disparity
+from stereohg.geometry import crop_depth
+
+SAME_SHAPE = 1.0  # pixel by which the calibration's height, scaled by the widths, may miss the picture's
+
+
+@dataclass(frozen=True)
+class MetricOutputs:
+    """Depth and points of each pair, in the formats that are named; None is not written."""
+
+    calibration: StereoCalibration | None = None
+    depth: str | None = None
+    points: str | None = None
+    min_depth: float = 0.0
+    max_depth: float = float("inf")
+
+    @classmethod
+    def chosen(
+        cls, path: Path | None, depth: str | None, points: str | None, pages: bool, min_depth: float, max_depth: float
+    ) -> "MetricOutputs":
+        """As the options say; what they lack is told before anything is predicted.
+
+        Raises:
+            ValueError: outputs lack a calibration, a calibration has no outputs to serve, or there is no such range.
+            FileNotFoundError: there is no such calibration.
+        """
+        crop_depth(0.0, min_depth, max_depth)
+        wants = depth is not None or points is not None
+        if path is None and wants or path is not None and not (wants or pages):
+            raise ValueError(
+                "--calibration FILE and --depth, --points or --html go together: one says what the others need"
+            )
+        return cls(None if path is None else read_calibration(path), depth, points, min_depth, max_depth)
+
+    def write(self, result: Disparity, left: Picture, target: Path) -> None:
+        """NAME_depth and NAME beside the disparity ``target``."""
+        calibration = self.of_size(result.values.shape[::-1])
+        if calibration is None:
+            return
+        limits = {"min_depth": self.min_depth, "max_depth": self.max_depth}
+        if self.depth is not None:
+            write_depth(target.with_name(f"{target.stem}_depth.{self.depth}"), result.to_depth(calibration, **limits))
+        if self.points is not None:
+            cloud = result.to_points(calibration, colours=left, **limits)
+            write_points(target.with_name(f"{target.stem}.{self.points}"), *cloud)
+
+    def of_size(self, size: Size) -> StereoCalibration | None:
+        """The calibration for pictures that were resized as a whole; others are an error."""
+        if self.calibration is None or self.calibration.size in (None, size):
+            return self.calibration
+        width, height = self.calibration.size
+        if abs(size[1] - height * size[0] / width) > SAME_SHAPE:
+            raise ValueError(
+                f"the calibration is of {width}x{height} pictures, and this one is {size[0]}x{size[1]}, which is no "
+                "resized form of it; calibrate for pictures of this size"
+            )
+        return self.calibration.resized(size)

@@ -1,0 +1,47 @@
+"""Several networks on one pair."""
+
+import pytest
+from PIL import Image
+
+from stereohg.cli import main
+from stereohg.data.files import read_image, write_disparity
+from stereohg.data.synthetic import SyntheticStereo
+
+
+@pytest.fixture
+def scene(tmp_path):
+    made = SyntheticStereo(height=64, width=128, max_disp=32, asymmetry=0)[0]
+    for side in ("left", "right"):
+        Image.fromarray(getattr(made, side)).save(tmp_path / f"{side}.png")
+    write_disparity(tmp_path / "truth.pfm", made.disparity)
+    return tmp_path
+
+
+def test_side_by_side(scene, capsys):
+    pair = [str(scene / "left.png"), str(scene / "right.png")]
+    target = scene / "out" / "comparison.png"
+    options = ["--models", "hgstereo_s,sgbm", "--max_disp", "32", "-o", str(target)]
+    assert main(["compare", *pair, *options, "--truth", str(scene / "truth.pfm")]) == 0
+    told = capsys.readouterr().out
+    for word in ("hgstereo_s", "sgbm", "EPE", "bad-3", "confidence", "seconds", "mean difference", str(target.name)):
+        assert word in told
+    height, width, _ = read_image(target).shape
+    assert width > height > 300  # two rows of a wide picture's panels
+    assert main(["compare", *pair, *options, "--models", "sgbm"]) == 0
+    told = capsys.readouterr().out
+    assert "EPE" not in told and "mean difference" not in told
+
+
+def test_what_cannot_be_compared(scene, capsys):
+    pair = [str(scene / "left.png"), str(scene / "right.png")]
+    Image.new("RGB", (30, 20)).save(scene / "small.png")
+    for options, told in (
+        (["--models", "sgbm,sgbm"], "it must name different ones"),
+        (["--models", "nothing.tar"], "neither bundled weights nor a file"),
+        (["--max_disp", "30"], "multiple of 16"),
+        (["--truth", str(scene / "nothing.pfm")], "does not exist"),
+    ):
+        assert main(["compare", *pair, *options, "-o", str(scene / "c.png")]) == 1
+        assert told in capsys.readouterr().err
+    assert main(["compare", pair[0], str(scene / "small.png"), "-o", str(scene / "c.png")]) == 1
+    assert not (scene / "c.png").exists()

@@ -1,0 +1,47 @@
+"""Weights from one form to another and back, exactly."""
+
+import pytest
+import torch
+
+import stereohg
+from stereohg.cli import main
+from stereohg.models.published import read_published
+from stereohg.models.weights import read_card
+
+
+@pytest.mark.parametrize(
+    "name, suffix", [("psmnet", ".tar"), ("gwcnet_g", ".ckpt"), ("keypoint_hourglass", ".pth.tar")]
+)
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_there_and_back(tmp_path, capsys, name, suffix, align_corners):
+    torch.manual_seed(0)
+    if name == "keypoint_hourglass":
+        model = stereohg.create_model(name, num_stacks=1, num_keypoints=17)
+    else:
+        model = stereohg.create_model(name, align_corners=align_corners)
+    theirs, ours, again = tmp_path / f"theirs{suffix}", tmp_path / "ours.safetensors", tmp_path / f"again{suffix}"
+    stereohg.save_published(model, theirs, epochs=7)
+    assert main(["convert", str(theirs), str(ours)]) == 0
+    assert f"{theirs}: {name}, written to {ours}" in capsys.readouterr().out
+    assert main(["convert", str(ours), str(again)]) == 0
+    (first, before), (second, after) = read_published(theirs), read_published(again)
+    assert list(first) == list(second) and all(torch.equal(first[key], second[key]) for key in first)
+    assert (before.format, before.details) == (after.format, after.details)
+    assert "recognised" in read_card(ours)
+
+
+def test_what_cannot_be_converted(tmp_path, capsys):
+    target = tmp_path / "model.safetensors"
+    target.write_text("mine")
+    assert main(["convert", "hgstereo_s", str(target)]) == 1
+    assert "is there already" in capsys.readouterr().err and target.read_text() == "mine"
+    assert main(["convert", "hgstereo_s", str(target), "--overwrite", "--half"]) == 0
+    assert read_card(target)["dtype"] == "float16"
+    for arguments, told in (
+        (["hgstereo_s", str(tmp_path / "model.tar")], "has no published format"),
+        (["hgstereo_s", str(tmp_path / "model.onnx")], "should end in"),
+        (["hgstereo_s", str(tmp_path / "model.tar"), "--half"], "leave out --half"),
+    ):
+        assert main(["convert", *arguments]) == 1
+        assert told in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
