@@ -82,6 +82,19 @@ def test_one_band_is_the_whole(name):
     assert torch.equal(disparity, expected[-1]) and torch.equal(cost, costs[-1])
 
 
+@pytest.mark.parametrize("name", ["psmnet", "psmnet_basic", "gwcnet_g", "gwcnet_gc", "hgstereo_s"])
+def test_bands_of_every_network_agree_with_the_whole(name):
+    torch.manual_seed(0)
+    network = stereohg.create_model(name, max_disp=16).eval()
+    left, right = torch.randn(2, 1, 3, 384, 64)
+    bands = split(96, 2 * OVERLAP + 8, OVERLAP, 8)
+    with torch.no_grad():
+        whole = network(left, right)[-1]
+        answer, _ = forward_in_bands(network, left, right, bands)
+    assert len(bands) == 4
+    assert (answer - whole).abs().le(0.05).float().mean() > 0.99
+
+
 def test_bands_of_the_bundled_network_agree_on_a_real_pair():
     left, right, *_ = motorcycle()
     images = [to_tensor(picture[:480, 200:520].astype(np.float32) / 255)[None] for picture in (left, right)]
@@ -129,9 +142,9 @@ def test_a_budget_that_cannot_be_met_says_what_would(fitting):
     enough = text.split("max_memory='")[1].split("'")[0]
     assert len(fitting.bands(SHAPE, LEVELS, parse_memory(enough))) > 1
     assert fitting.bands((1, 3, 512, 256), 96, limit)
-    limit = fitting.least(SHAPE, LEVELS // 2)
+    wide = (1, 3, 256, 1024)  # too low for bands
     with pytest.raises(ValueError, match=r"or max_disp=96 \(at this scale\)"):
-        fitting.bands(SHAPE, LEVELS, limit)
+        fitting.bands(wide, LEVELS, fitting.least(wide, 96))
     with pytest.raises(ValueError, match=r"there is 1.0MB; give max_memory='[\d.]+MB'$"):
         fitting.bands(SHAPE, LEVELS, 10**6)
 
