@@ -49,3 +49,10 @@ def test_hourglass_by_hand():
 def test_hourglasses_nest():
     inner = Hourglass(Times(2), nn.Identity(), Times(1))
     assert Hourglass(Times(10), inner, Times(1))(torch.tensor(1.0)).item() == 31.0  # 1 + 10 * (1 + 2)
+
+
+@torch.no_grad()
+def test_hourglass_of_nothing_keeps_its_input():
+    x = torch.ones(2)
+    assert Hourglass(nn.Identity(), nn.Identity(), nn.Identity())(x).tolist() == [2.0, 2.0]
+    assert x.tolist() == [1.0, 1.0]

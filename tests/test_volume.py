@@ -105,3 +105,21 @@ def test_refuses_groups_that_do_not_divide():
 def test_refuses_features_of_two_sizes():
     with pytest.raises(ValueError, match="must agree"):
         concat_volume(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3, 5), 2)
+
+
+@pytest.mark.parametrize("tile_bytes", [1, 2**20])
+@settings(max_examples=15, deadline=None)
+@given(num_disp=st.integers(1, 5), width=st.integers(1, 9), shortest=st.integers(1, 4))
+def test_tiles_of_the_groupwise_volume(tile_bytes, num_disp, width, shortest):
+    """However the rows and columns are cut, values and gradients are those of the loops."""
+    left, right = (x.requires_grad_() for x in features(4, width))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stereohg.nn.volume.TILE_BYTES_CPU", tile_bytes)
+        patch.setattr("stereohg.nn.volume.SHORTEST_TILE", shortest)
+        volume = groupwise_volume(left, right, num_disp, 2)
+        weight = torch.randn(volume.shape, generator=torch.Generator().manual_seed(width), dtype=volume.dtype)
+        gradients = torch.autograd.grad((volume * weight).sum(), (left, right))
+    expected = literal.groupwise_volume(left, right, num_disp, 2)
+    torch.testing.assert_close(volume, expected, rtol=1e-14, atol=1e-14)
+    for ours, theirs in zip(gradients, torch.autograd.grad((expected * weight).sum(), (left, right)), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-13, atol=1e-13)

@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from rich.box import SIMPLE
@@ -26,17 +26,7 @@ from stereohg.viewer import write_page
 from stereohg.visual import colour_disparity
 
 Format = Literal["pfm", "png", "npy", "tiff"]
-
-
-class Job(NamedTuple):
-    pair: Pair
-    target: Path
-    page: Path | None
-
-
-class Matched(NamedTuple):
-    result: Disparity
-    seconds: float
+Job = tuple[Pair, Path, Path | None]
 
 
 def predict(
@@ -128,37 +118,38 @@ def predict(
     }
 
     def read(job: Job) -> tuple[np.ndarray, np.ndarray]:
-        return as_rgb(job.pair.left), as_rgb(job.pair.right)
+        pair, _, _ = job
+        return as_rgb(pair.left), as_rgb(pair.right)
 
-    def match(pictures: tuple[np.ndarray, np.ndarray]) -> Matched:
+    def match(pictures: tuple[np.ndarray, np.ndarray]) -> tuple[Disparity, float]:
         with measured() as cost:
             result = predictor(*pictures, **options)
-        return Matched(result.confident(min_confidence), cost.seconds)
+        return result.confident(min_confidence), cost.seconds
 
-    def write(job: Job, matched: Matched) -> None:
-        result, target = matched.result, job.target
+    def write(job: Job, matched: tuple[Disparity, float]) -> None:
+        (pair, target, page), (result, _) = job, matched
         result.save(target)
-        in_metres.write(result, job.pair.left, target)
+        in_metres.write(result, pair.left, target)
         if colour:
             write_png(target.with_name(f"{target.stem}_colour.png"), colour_disparity(result.values, result.valid))
-        if job.page is not None:
-            _write_page(job.page, job.pair, target, result, in_metres.of_size(result.values.shape[::-1]), flip)
+        if page is not None:
+            _write_page(page, pair, target, result, in_metres.of_size(result.values.shape[::-1]), flip)
 
     console = Console(stderr=True, markup=False, highlight=False)  # a file's name may look like markup
     table = Table("pair", "size", "disparity", "confidence", "seconds", box=SIMPLE)
     with warnings.catch_warnings(), _progress(console) as progress:
         warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name
-        jobs = [Job(*job) for job in zip(pairs, targets, pages, strict=True)]
-        done_in_order = pipeline(jobs, read, match, write)
-        for done in progress.track(done_in_order, total=len(jobs), description="predicting"):
-            name, error = done.item.pair.name, done.error
+        jobs = pipeline(zip(pairs, targets, pages, strict=True), read, match, write)
+        for done in progress.track(jobs, total=len(pairs), description="predicting"):
+            (pair, _, _), error = done.item, done.error
             if error is not None:  # whatever it is, the other pairs go on
                 kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-                problems.append(f"{name}: {kind}{error}")
+                problems.append(f"{pair.name}: {kind}{error}")
                 continue
-            for note in done.result.result.warnings:
-                console.print(f"{name}: {note}", style="yellow")
-            table.add_row(name, *_summary(done.result.result), f"{done.result.seconds:.2f}")
+            result, seconds = done.result
+            for note in result.warnings:
+                console.print(f"{pair.name}: {note}", style="yellow")
+            table.add_row(pair.name, *_summary(result), f"{seconds:.2f}")
     console.print(table)
     for problem in problems:
         console.print(f"failed: {problem}", style="bold red")

@@ -60,7 +60,7 @@ class GwcNet(StereoNetwork):
         volume = groupwise_volume(left, right, self.num_levels, NUM_GROUPS)
         convolved = F.conv3d(volume, of_groups, first.conv.bias, padding=1)
         if concatenated:
-            convolved = convolved + concat_volume_conv(*concatenated, self.num_levels, of_concatenated)
+            convolved = convolved.add_(concat_volume_conv(*concatenated, self.num_levels, of_concatenated))
         return second(first.finish(convolved))
 
 

@@ -4,6 +4,7 @@ One level goes down, through what is inside, up again, and adds what skipped it.
 hourglass; chaining hourglasses gives a stack. Whether it works on images or on cost volumes its children decide.
 """
 
+import torch
 from torch import Tensor, nn
 
 
@@ -36,4 +37,6 @@ class Hourglass(nn.Module):
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """x to the same spatial size; a ``skip`` given here replaces the one computed from x (PSMNet's stacks)."""
         up = self.up(self.inner(self.down(x)))
-        return self.act((self.skip(x) if skip is None else skip) + up)
+        skip = self.skip(x) if skip is None else skip
+        in_place = not torch.is_grad_enabled() and up is not x  # nothing else wants it
+        return self.act(up.add_(skip) if in_place else skip + up)

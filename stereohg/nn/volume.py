@@ -4,9 +4,16 @@ Shapes: features (B,C,H,W) -> volume (B,channels,D,H,W), D = ``num_disp`` levels
 At level d the left pixel x meets the right pixel x - d; where x < d there is none, and the volume is zero.
 """
 
+from contextlib import nullcontext
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+TILE_BYTES_CPU = 2**20  # of products; stays in the cache
+TILE_BYTES = 2**27
+SHORTEST_TILE = 32  # columns
 
 
 def concat_volume(left: Tensor, right: Tensor, num_disp: int) -> Tensor:
@@ -19,9 +26,15 @@ def groupwise_volume(left: Tensor, right: Tensor, num_disp: int, num_groups: int
     channels = left.shape[1]
     if num_groups < 1 or channels % num_groups:
         raise ValueError(f"{channels} channels do not divide into {num_groups} groups; choose a divisor of {channels}")
-    return _sweep(
-        lambda x, y: (x * y).unflatten(1, (num_groups, channels // num_groups)).mean(2), left, right, num_disp
-    )
+    _check_pair(left, right)
+    if torch.compiler.is_exporting():  # other runtimes know no views across rows
+        return _sweep(
+            lambda x, y: (x * y).unflatten(1, (num_groups, channels // num_groups)).mean(2), left, right, num_disp
+        )
+    device = left.device.type
+    autocasts = device != "meta" and torch.is_autocast_enabled(device)  # the features keep their precision
+    with torch.autocast(device, enabled=False) if autocasts else nullcontext():
+        return _GroupwiseVolume.apply(left, right, num_disp, num_groups)
 
 
 def correlation_volume(left: Tensor, right: Tensor, num_disp: int) -> Tensor:
@@ -60,7 +73,7 @@ def concat_volume_conv(
         volume = torch.stack(levels, 2)
     else:  # channels innermost, as the weight has them
         volume = torch.stack([level.permute(0, 2, 3, 1) for level in levels], 1).permute(0, 4, 1, 2, 3)
-    return volume if bias is None else volume + bias.view(-1, 1, 1, 1)
+    return volume if bias is None else volume.add_(bias.view(-1, 1, 1, 1))
 
 
 class _ConvMaps:
@@ -90,6 +103,87 @@ class _ConvMaps:
         end = width - d + 2  # of the moved maps, which begin at u = -2
         right = torch.cat((self.moved[..., first - d + 2 : end - 1], self.moved_last[..., end - 1 : end]), -1)
         return F.pad(left + right, (first, 0))
+
+
+class _GroupwiseVolume(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, left: Tensor, right: Tensor, num_disp: int, num_groups: int) -> Tensor:
+        products = _RowProducts(left, right, num_disp, num_groups)
+        volume = left.new_empty(left.shape[0], num_groups, num_disp, *left.shape[2:])
+        for tile in products.tiles:
+            volume[..., tile.rows, tile.columns] = products.band(products.of(tile))
+        ctx.save_for_backward(left, right)
+        ctx.arguments = num_disp, num_groups
+        return volume
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        products = _RowProducts(*ctx.saved_tensors, *ctx.arguments)
+        of_left, of_right = torch.zeros_like(products.left), torch.zeros_like(products.right)
+        for tile in products.tiles:
+            of_tile = torch.zeros_like(products.of(tile))
+            products.band(of_tile).copy_(gradient[..., tile.rows, tile.columns])
+            of_left[:, tile.rows, :, tile.columns] = of_tile @ products.right[:, tile.rows, ..., tile.met].mT
+            of_right[:, tile.rows, ..., tile.met] += products.left[:, tile.rows, :, tile.columns].mT @ of_tile
+        of_left, of_right = products.as_features(of_left, of_right)
+        return of_left, of_right, None, None
+
+
+class _RowTile(NamedTuple):
+    """Rows and columns of the left features, and the columns of the right ones, mirrored, that they meet."""
+
+    rows: slice
+    columns: slice
+    met: slice
+
+
+class _RowProducts:
+    """Each pixel of a row of the left features with each of the right one, as products of matrices, a tile at a time.
+
+    Left (B,H,G,W,c), over c; right mirrored and continued with zeros beyond its first column (B,H,G,c,W+D-1). What a
+    volume needs of a tile's products (B,rows,G,T,T+D-1) is a band along their diagonal, D wide, which is a view.
+    """
+
+    def __init__(self, left: Tensor, right: Tensor, num_disp: int, num_groups: int):
+        batch, channels, height, width = left.shape
+        self.num_disp, self.size = num_disp, channels // num_groups
+        left, right = (x.unflatten(1, (num_groups, self.size)).permute(0, 3, 1, 4, 2) for x in (left, right))
+        self.left = left.contiguous() / self.size
+        self.right = F.pad(right.flip(3).mT, (0, num_disp - 1)).contiguous()
+        widest = max(num_disp, SHORTEST_TILE)  # half of a tile's products lie in the band
+        one_row = batch * num_groups * widest * (widest + num_disp) * left.element_size()
+        rows = max(1, (TILE_BYTES_CPU if left.device.type == "cpu" else TILE_BYTES) // one_row)
+        self.tiles = [
+            _RowTile(
+                slice(y, min(y + rows, height)),
+                slice(x, min(x + widest, width)),
+                slice(width - min(x + widest, width), width - x + num_disp - 1),
+            )
+            for y in range(0, height, rows)
+            for x in range(0, width, widest)
+        ]
+
+    def of(self, tile: _RowTile) -> Tensor:
+        """(B,rows,G,T,T+D-1)."""
+        return self.left[:, tile.rows, :, tile.columns] @ self.right[:, tile.rows, ..., tile.met]
+
+    def band(self, products: Tensor) -> Tensor:
+        """The products at each level, as a view: (B,rows,G,T,T+D-1) -> (B,G,D,rows,T)."""
+        *batch_rows_groups, length, width = products.shape
+        strides = products.stride()
+        view = products.as_strided(
+            (*batch_rows_groups, self.num_disp, length),
+            (*strides[:3], 1, width - 1),
+            products.storage_offset() + length - 1,
+        )
+        return view.permute(0, 2, 3, 1, 4)
+
+    def as_features(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients in the form of ``left`` and ``right`` here to those of the features (B,C,H,W)."""
+        right = right[..., : left.shape[3]].mT.flip(3)
+        left, right = (x.permute(0, 2, 4, 1, 3).flatten(1, 2) for x in (left / self.size, right))
+        return left, right
 
 
 def _taps_right_of_diagonal(weight: Tensor, steps: tuple[int, ...], u: int) -> Tensor:
