@@ -3,7 +3,7 @@
 Each is predicted once, in a process of its own: seconds, peak memory above the process before, the whole process's
 peak, and what was estimated. The largest has to stay below 6 GB.
 
-    python benchmarks/large.py [NETWORK ...]
+    python -m benchmarks.large [NETWORK ...]
 """
 
 import json
@@ -13,12 +13,13 @@ from pathlib import Path
 
 import cv2
 import torch
-from environment import alone, environment
 
+from benchmarks.environment import alone, environment
 from stereohg import Predictor, create_model
 from stereohg.bands import Fitting
 from stereohg.data.motorcycle import motorcycle
 from stereohg.measure import measured
+from stereohg.memory import parse_memory
 from stereohg.models.weights import bundled_names
 
 LIMIT = "6GB"
@@ -64,13 +65,14 @@ def predict_once(name: str, height: int, width: int, levels: int) -> dict[str, f
 
 
 def chosen(predictor: Predictor, height: int, width: int, levels: int) -> dict[str, float]:
-    """Into how many bands the pair was cut, and the estimate, without the pictures."""
+    """Into how many bands the pair was cut, and the estimate."""
     multiple = predictor.model.multiple
     shape = (1, 3, *(-(-n // multiple) * multiple for n in (height, width)))
-    fitting, seen = Fitting(predictor.model), []
-    fitting.peak = lambda *size: seen.append(fitting._peak(*size)) or seen[-1]
-    bands = fitting.bands(shape, levels, 6 * 10**9, held=4 * 3 * 4 * height * width)
-    return {"bands": len(bands), "estimated_megabytes": round(seen[-1] / 1e6, 1)}
+    held = 2 * 2 * 3 * 4 * height * width  # two pictures, and their tensors, of three channels in float32
+    fitting = Fitting(predictor.model)
+    bands = fitting.bands(shape, levels, parse_memory(LIMIT), held)
+    estimate = held + fitting.peak(shape, levels, bands[0].stop - bands[0].start)
+    return {"bands": len(bands), "estimated_megabytes": round(estimate / 1e6, 1)}
 
 
 def process_peak() -> int:

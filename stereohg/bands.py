@@ -126,10 +126,10 @@ class Fitting:
 
 
 def _sizes(rows: int) -> list[int]:
-    """Rows of a band to try: all, and a quarter less each time, in multiples of any network's."""
+    """Rows of a band to try: all, and a seventh less each time, in multiples of any network's."""
     sizes = [rows]
     while sizes[-1] > SMALLEST:
-        sizes.append(max(SMALLEST, int(0.75 * sizes[-1]) // 8 * 8))
+        sizes.append(max(SMALLEST, sizes[-1] * 6 // 7 // 8 * 8))
     return sizes
 
 
