@@ -34,6 +34,8 @@ def trained(name: str, **arguments) -> nn.Module:
             layer.momentum = None  # the mean over all that was seen
             if isinstance(layer, nn.BatchNorm3d):
                 nn.init.normal_(layer.bias, 0, 0.1)
+        if isinstance(layer, nn.Conv3d) and layer.out_channels == 1:  # similarities of a few units, as after training:
+            nn.init.normal_(layer.weight, 0, 0.01)  # of far larger ones the softmax turns rounding into pixels
     with torch.no_grad():
         model(*(torch.randn(2, 2, 3, 64, 128) if name in STEREO else [torch.randn(2, 3, 64, 64)]))
     return model.eval()
