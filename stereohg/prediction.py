@@ -25,8 +25,8 @@ from stereohg.devices import Precision, choose_device, choose_dtype
 from stereohg.disparity import Disparity
 from stereohg.memory import free_memory, parse_memory
 from stereohg.models.inference import ready_for_inference
-from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
 from stereohg.models.scale import brought_back, enlarged, scaled
+from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
 from stereohg.models.weights import bundled_names, load_model
 from stereohg.nn import confidence
 from stereohg.pair_checks import check_pictures, likely_swapped
