@@ -15,6 +15,7 @@ from torch import Tensor
 
 ROOM, BOX, ELLIPSOID, CYLINDER, CARD = range(5)
 NEAREST = 1e-3  # baselines; what is nearer is not seen
+PARALLEL = 1e-20  # in place of zero, of which the inverse would not be a number
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _slabs(origin: list[Tensor], direction: list[Tensor], axes: tuple[int, ...])
     """Where a ray enters and leaves what lies between -1 and 1 along these axes."""
     near, far = None, None
     for i in axes:
-        inverse = 1 / direction[i]
+        inverse = 1 / torch.where(direction[i] == 0, PARALLEL, direction[i])
         middle, half = -origin[i] * inverse, inverse.abs()
         enters, leaves = middle - half, middle + half
         near = enters if near is None else torch.maximum(near, enters)
