@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
-    """``torch.nn.InstanceNorm2d``; in inference on a CPU without the copies that PyTorch makes of channels-last tensors.
+    """``torch.nn.InstanceNorm2d``; in inference on a CPU without the copies that it makes of channels-last tensors.
 
     An instance norm is the batch norm of each image on its own.
     """
