@@ -22,12 +22,14 @@ def features(channels: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @settings(max_examples=25, deadline=None)
-@given(**SIZES)
-def test_volumes_equal_the_loops(num_disp, width, groups, per_group):
+@given(**SIZES, last=st.booleans())
+def test_volumes_equal_the_loops(num_disp, width, groups, per_group, last):
     left, right = features(groups * per_group, width)
+    layout = torch.channels_last_3d if last else torch.contiguous_format
+    assert groupwise_volume(left, right, num_disp, groups, last).is_contiguous(memory_format=layout)
     assert torch.equal(concat_volume(left, right, num_disp), literal.concat_volume(left, right, num_disp))
     torch.testing.assert_close(
-        groupwise_volume(left, right, num_disp, groups),
+        groupwise_volume(left, right, num_disp, groups, channels_last=last),
         literal.groupwise_volume(left, right, num_disp, groups),
         rtol=1e-14,
         atol=1e-14,

@@ -57,7 +57,8 @@ class GwcNet(StereoNetwork):
         """Features to (B,32,D/4,H/4,W/4), by the volume (section 3.2), whose concatenated half is never there."""
         first, second = self.entry
         of_groups, of_concatenated = first.conv.weight[:, :NUM_GROUPS], first.conv.weight[:, NUM_GROUPS:]
-        volume = groupwise_volume(left, right, self.num_levels, NUM_GROUPS)
+        is_innermost = not first.conv.weight.is_contiguous()
+        volume = groupwise_volume(left, right, self.num_levels, NUM_GROUPS, channels_last=is_innermost)
         convolved = F.conv3d(volume, of_groups, first.conv.bias, padding=1)
         if concatenated:
             convolved = convolved.add_(concat_volume_conv(*concatenated, self.num_levels, of_concatenated))

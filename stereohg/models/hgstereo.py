@@ -105,7 +105,8 @@ class HGStereo(StereoNetwork):
         return match_left, match_right, guide
 
     def compare(self, left: Tensor, right: Tensor, guide: Tensor) -> list[Tensor]:
-        x = self.entry(groupwise_volume(left, right, self.num_levels, self.num_groups))
+        is_innermost = not self.entry.conv.weight.is_contiguous()
+        x = self.entry(groupwise_volume(left, right, self.num_levels, self.num_groups, channels_last=is_innermost))
         costs = []
         for i, (gate, stack, head) in enumerate(zip(self.gates, self.stacks, self.heads, strict=True)):
             x = stack(x * gate(guide).sigmoid().unsqueeze(2))

@@ -21,8 +21,13 @@ def concat_volume(left: Tensor, right: Tensor, num_disp: int) -> Tensor:
     return _sweep(lambda x, y: torch.cat((x, y), 1), left, right, num_disp)
 
 
-def groupwise_volume(left: Tensor, right: Tensor, num_disp: int, num_groups: int) -> Tensor:
-    """Mean product of the features in each group of channels: (B,num_groups,D,H,W) (GwcNet, section 3.2, eq. 2)."""
+def groupwise_volume(
+    left: Tensor, right: Tensor, num_disp: int, num_groups: int, channels_last: bool = False
+) -> Tensor:
+    """Mean product of the features in each group of channels: (B,num_groups,D,H,W) (GwcNet, section 3.2, eq. 2).
+
+    ``channels_last`` lays the groups innermost in memory, for a convolution whose weight has its channels there.
+    """
     channels = left.shape[1]
     if num_groups < 1 or channels % num_groups:
         raise ValueError(f"{channels} channels do not divide into {num_groups} groups; choose a divisor of {channels}")
@@ -34,7 +39,7 @@ def groupwise_volume(left: Tensor, right: Tensor, num_disp: int, num_groups: int
     device = left.device.type
     autocasts = device != "meta" and torch.is_autocast_enabled(device)  # the features keep their precision
     with torch.autocast(device, enabled=False) if autocasts else nullcontext():
-        return _GroupwiseVolume.apply(left, right, num_disp, num_groups)
+        return _GroupwiseVolume.apply(left, right, num_disp, num_groups, channels_last)
 
 
 def correlation_volume(left: Tensor, right: Tensor, num_disp: int) -> Tensor:
@@ -107,9 +112,14 @@ class _ConvMaps:
 
 class _GroupwiseVolume(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, left: Tensor, right: Tensor, num_disp: int, num_groups: int) -> Tensor:
+    def forward(ctx, left: Tensor, right: Tensor, num_disp: int, num_groups: int, channels_last: bool) -> Tensor:
         products = _RowProducts(left, right, num_disp, num_groups)
-        volume = left.new_empty(left.shape[0], num_groups, num_disp, *left.shape[2:])
+        volume = torch.empty(
+            (left.shape[0], num_groups, num_disp, *left.shape[2:]),
+            dtype=left.dtype,
+            device=left.device,
+            memory_format=torch.channels_last_3d if channels_last else torch.contiguous_format,
+        )
         for tile in products.tiles:
             volume[..., tile.rows, tile.columns] = products.band(products.of(tile))
         ctx.save_for_backward(left, right)
@@ -127,7 +137,7 @@ class _GroupwiseVolume(torch.autograd.Function):
             of_left[:, tile.rows, :, tile.columns] = of_tile @ products.right[:, tile.rows, ..., tile.met].mT
             of_right[:, tile.rows, ..., tile.met] += products.left[:, tile.rows, :, tile.columns].mT @ of_tile
         of_left, of_right = products.as_features(of_left, of_right)
-        return of_left, of_right, None, None
+        return of_left, of_right, None, None, None
 
 
 class _RowTile(NamedTuple):
