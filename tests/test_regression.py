@@ -95,3 +95,12 @@ def test_large_similarities_do_not_overflow():
     x = torch.zeros(1, 4, 2, 2)
     x[:, 2] = 1e4
     assert torch.isfinite(upsampled_soft_argmin(x, 16, (8, 8))).all()
+
+
+def test_a_tracer_sees_plain_operators():
+    """TensorBoard draws networks by tracing them."""
+    x = similarity(1, 4, 3, 5).float()
+    with torch.no_grad():
+        traced = torch.jit.trace(lambda volume: upsampled_soft_argmin(volume, 16, (12, 20)), x)
+        torch.testing.assert_close(traced(x), upsampled_soft_argmin(x, 16, (12, 20)))
+        torch.testing.assert_close(traced(2 * x), upsampled_soft_argmin(2 * x, 16, (12, 20)))
