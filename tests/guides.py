@@ -236,6 +236,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "runs/own/best.safetensors": bundled_weights,
     "runs/before/best.safetensors": bundled_weights,
     "runs/own/keypoint_hourglass.safetensors": weights_for_own_keypoints,
+    "runs/figures/best.safetensors": weights("keypoint_hourglass", num_stacks=1),
     "runs/mpii/best.safetensors": weights("keypoint_hourglass"),
     "people.jpg": lambda path: trees.save_picture(path, pose_trees.picture()),
     "people.csv": shown_table_of_people,

@@ -64,6 +64,7 @@ SLOW = (
     "stereohg evaluate --data sceneflow",
     "stereohg export",
     "stereohg models --verbose",
+    "stereohg pose evaluate . --data figures",
     "stereohg predict left.png right.png -o disparity.pfm --model gwcnet.ckpt",
     "stereohg train gwcnet_",
     "stereohg train hourglass_",
@@ -351,6 +352,10 @@ def test_every_block_is_of_a_known_kind():
             assert block.language in (*guides.SHELL, guides.PYTHON, guides.DRAWING), f"{block.page}: {block.language}"
 
 
+OPEN = ("--options.", "--data.options.", "--model.arguments.")
+"""What has options of its own, by set or network."""
+
+
 def codes(page: Path) -> list[str]:
     """What the text has between backticks."""
     return [code.replace("\n", " ") for code in re.findall(r"`([^`]+)`", guides.prose(page))]
@@ -377,7 +382,7 @@ def test_what_the_text_names_is_there(page, options):
         if words[0] == "stereohg" and len(words) > 1:
             assert words[1] in COMMANDS, code
         for option in (word for word in words if word.startswith("--") and not code.startswith(("pip", "torchrun"))):
-            assert option in options or option.startswith("--data.options."), code
+            assert option in options or option.startswith(OPEN), code
         if re.match(rf"({'|'.join(sections)})\.\w", code):
             assert code.split("=")[0] in settings, code
         if re.fullmatch(r"(psmnet|gwcnet_gc?|hourglass|hgstereo)_\w+", code):
