@@ -11,14 +11,17 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from jsonargparse import ArgumentParser
 from torch.utils.flop_counter import FlopCounterMode
 
 import stereohg
+from stereohg import cli
 from stereohg.cli import COMMANDS, TRAININGS, _with_recipe_file, build_parser, main
 from stereohg.data.transforms import RandomCrop
 from stereohg.exporting import CARD
@@ -67,6 +70,7 @@ SLOW = (
     "stereohg pose evaluate . --data figures",
     "stereohg predict left.png right.png -o disparity.pfm --model gwcnet.ckpt",
     "stereohg train gwcnet_",
+    "stereohg train hgstereo_synthetic",
     "stereohg train hourglass_",
     "stereohg train own.yaml -o runs/own --",
     "stereohg train psmnet_kitti2015",
@@ -106,9 +110,16 @@ def shelf(tmp_path_factory) -> Shelf:
 
 @pytest.fixture
 def place(tmp_path, monkeypatch) -> Path:
-    """An empty folder, in which the test stands."""
+    """An empty folder, in which the test stands; parsers are made once, which for each command takes as long as it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "build_parser", lambda table: parser_of(table["train"]))
     return tmp_path
+
+
+@cache
+def parser_of(train: Callable) -> ArgumentParser:
+    """Of all commands, with the training of one task."""
+    return build_parser({**COMMANDS, "train": train})
 
 
 def longest(beginnings, text: str) -> str | None:
@@ -171,14 +182,13 @@ def test_command(command: Command, shelf, place, monkeypatch):
 def test_commands_parse_as_they_stand(shelf, place):
     """With none of their options overridden, and the slow ones, too."""
     shelf.put(["own.yaml"], place)
-    parsers = {train: build_parser({**COMMANDS, "train": train}) for train in TRAININGS.values()}
     for command in COMMAND_LINES:
         words = command.words
         if "stereohg" not in words:
             continue
         arguments, table = _with_recipe_file(words[words.index("stereohg") + 1 :])
         if "--print_config" not in arguments:
-            assert parsers[table["train"]].parse_args(arguments).command in COMMANDS, command.text
+            assert parser_of(table["train"]).parse_args(arguments).command in COMMANDS, command.text
 
 
 def test_what_is_installed_is_there():
@@ -366,8 +376,7 @@ def options() -> set[str]:
     """Of all commands, with those of both trainings."""
     found = set()
     for train in TRAININGS.values():
-        parser = build_parser({**COMMANDS, "train": train})
-        for command in parser._subcommands_action._name_parser_map.values():
+        for command in parser_of(train)._subcommands_action._name_parser_map.values():
             found |= {option for action in command._actions for option in action.option_strings}
     return found
 
