@@ -79,7 +79,7 @@ def commands() -> Iterator[Command]:
     for block in blocks():
         for line in block.text.splitlines() if block.language in SHELL else ():
             for part in line.split(" && "):
-                if part not in seen:
+                if part and part not in seen:
                     seen.add(part)
                     yield Command(block.page, part)
 
