@@ -2,8 +2,9 @@
 
 Times are taken by turns in one process, so that both see the same machine; peak memory, above the idle process, is of
 the first call in a process of its own. The training step is that of the recipe, and of the published form Adam's on the
-published loss. With ``--weights`` of PSMNet and ``--pairs LEFT RIGHT ...`` also how far the answers differ on real
-pictures, from each other and from float64.
+published loss. With ``--weights`` of PSMNet also how far the answers differ on real pictures, from each other and from
+float64, with the errors against the truth of scikit-image's Motorcycle; ``--pairs LEFT RIGHT ...`` are more of them.
+bfloat16 is measured where the processor multiplies in it; elsewhere it is slower than float32, and says nothing.
 
     python -m benchmarks.networks
     python -m benchmarks.networks --weights pretrained_model_KITTI2015.tar --pairs left.png right.png
@@ -12,7 +13,7 @@ pictures, from each other and from float64.
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,11 @@ from torch import Tensor, nn
 
 from benchmarks.environment import alone, environment
 from stereohg import create_model, load_model
+from stereohg.data.motorcycle import motorcycle
 from stereohg.data.preprocess import Padding, as_rgb, to_tensor
 from stereohg.data.stereo import StereoBatch
 from stereohg.measure import measured
+from stereohg.metrics import disparity_metrics
 from stereohg.models.inference import channels_last, ready_for_inference
 from stereohg.models.published_keys import published_keys
 from stereohg.models.stereo import StereoNetwork
@@ -44,7 +47,8 @@ INFERENCE = [
     ("psmnet", (384, 1248)),
 ]
 TRAINING = [("psmnet", (256, 512)), ("gwcnet_gc", (256, 512))]
-FORMS = ("published, float32", "ours, float32", "ours, bfloat16")
+PUBLISHED, OURS, OURS_HALF = "published, float32", "ours, float32", "ours, bfloat16"
+FORMS = (PUBLISHED, OURS, *([OURS_HALF] if torch.ops.mkldnn._is_mkldnn_bf16_supported() else []))
 RESULT = Path(__file__).parent / "results" / "networks.json"
 
 Step = Callable[[], object]
@@ -56,15 +60,21 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, nargs="*", default=[], help="left and right pictures in turn")
     options = parser.parse_args()
     results = {}
+    for what, result in every_result(options.weights, options.pairs):
+        print(what, json.dumps(result), flush=True)
+        results[what] = result
+        RESULT.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
+
+
+def every_result(weights: Path | None, pairs: list[Path]) -> Iterator[tuple[str, object]]:
     for work, cases in ((inference, INFERENCE), (training, TRAINING)):
-        for name, size in cases:
-            results[f"{work.__name__} of {name}, {size[0]}x{size[1]}, {LEVELS} levels, batch 1"] = compare(
-                work, name, size
-            )
-    for left, right in zip(options.pairs[::2], options.pairs[1::2], strict=True):
-        results[f"answers on {left.name}"] = alone(answers, options.weights, left, right)
-    RESULT.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
-    print(RESULT.read_text())
+        for name, (height, width) in cases:
+            what = f"{work.__name__} of {name}, {height}x{width}, {LEVELS} levels, batch 1"
+            yield what, compare(work, name, (height, width))
+    if weights:
+        yield "answers on the Motorcycle", alone(answers, weights)
+        for left, right in zip(pairs[::2], pairs[1::2], strict=True):
+            yield f"answers on {left.name}", alone(answers, weights, left, right)
 
 
 def compare(work: Callable[..., Step], name: str, size: tuple[int, int]) -> dict[str, dict[str, float]]:
@@ -78,12 +88,11 @@ def compare(work: Callable[..., Step], name: str, size: tuple[int, int]) -> dict
             "seconds_most": round(max(seconds[form]), 3),
             "peak_megabytes": round(alone(peak, work, name, size, form) / 2**20),
         }
-    published = result[FORMS[0]]
+    published = result[PUBLISHED]
     for form in FORMS[1:]:
         own = result[form]
         own["times_as_quick"] = round(published["seconds_median"] / own["seconds_median"], 2)
         own["share_of_memory"] = round(own["peak_megabytes"] / published["peak_megabytes"], 2)
-    print(name, size, json.dumps(result), flush=True)
     return result
 
 
@@ -121,10 +130,10 @@ def published_weights(network: StereoNetwork) -> dict[str, Tensor]:
 def inference(name: str, size: tuple[int, int], form: str) -> Step:
     network, weights = network_and_weights(name)
     left, right = torch.randn(2, 1, 3, *size)
-    if form == FORMS[0]:
+    if form == PUBLISHED:
         return partial(published_answer, name, weights, left, right)
     network = ready_for_inference(network)
-    return partial(own_answer, network, left, right, form.endswith("bfloat16"))
+    return partial(own_answer, network, left, right, form == OURS_HALF)
 
 
 def published_answer(name: str, weights: dict[str, Tensor], left: Tensor, right: Tensor, corners: bool = False):
@@ -142,7 +151,7 @@ def training(name: str, size: tuple[int, int], form: str) -> Step:
     network, weights = network_and_weights(name)
     left, right = torch.randn(2, 1, 3, *size)
     disparity = 1 + 180 * torch.rand(1, *size)
-    if form == FORMS[0]:
+    if form == PUBLISHED:
         return partial(next, published_forward.train(name, weights, forever((left, right, disparity)), LEVELS))
     config = load_recipe(f"{name}_sceneflow")
     task = StereoTask(replace(config, data=DataConfig("synthetic"), validation_data=None))
@@ -151,7 +160,7 @@ def training(name: str, size: tuple[int, int], form: str) -> Step:
     if config.channels_last:
         channels_last(own)
     batch = StereoBatch(left, right, disparity, torch.ones_like(disparity, dtype=torch.bool), [])
-    return partial(own_step, task, own, make_optimiser(own, config.optimiser), batch, form.endswith("bfloat16"))
+    return partial(own_step, task, own, make_optimiser(own, config.optimiser), batch, form == OURS_HALF)
 
 
 def own_step(task: StereoTask, network: nn.Module, optimiser, batch: StereoBatch, half: bool) -> None:
@@ -167,26 +176,32 @@ def forever(batch):
         yield batch
 
 
-def answers(file: Path, left: Path, right: Path) -> dict[str, float]:
-    """Differences in pixels on a real pair."""
+def answers(file: Path, left: Path | None = None, right: Path | None = None) -> dict[str, dict[str, float]]:
+    """Differences in pixels on a real pair, and errors where the truth is known: on the Motorcycle, without a pair."""
+    *pictures, truth, known = motorcycle() if left is None else (left, right, None, None)
     network = load_model(file).eval()
     network.max_disp = LEVELS
-    images = [to_tensor(as_rgb(picture))[None] for picture in (left, right)]
+    images = [to_tensor(as_rgb(picture))[None] for picture in pictures]
     padding = Padding(*images[0].shape[-2:], network.multiple, network.padding)
     left, right = (padding.pad(image) for image in images)
     weights = published_weights(network)
-    published = published_answer("psmnet", weights, left, right, network.align_corners)
+    forms = {PUBLISHED: published_answer("psmnet", weights, left, right, network.align_corners)}
     ready = ready_for_inference(network)
+    for form in (OURS, OURS_HALF):
+        forms[form] = own_answer(ready, left, right, form == OURS_HALF)
     exact = own_answer(network.double(), left.double(), right.double(), False)
-    found = {"published": published, "ours": own_answer(ready, left, right, False)}
-    found["ours, bfloat16"] = own_answer(ready, left, right, True)
-    pairs = {f"{form} from float64": (answer, exact) for form, answer in found.items()}
-    pairs |= {f"{form} from published": (found[form], published) for form in ("ours", "ours, bfloat16")}
-    differences = {}
-    for what, (a, b) in pairs.items():
-        apart = padding.unpad((a.double() - b.double()).abs())
-        differences |= {f"{what}, mean": float(f"{apart.mean():.2e}"), f"{what}, largest": float(f"{apart.max():.2e}")}
-    return differences
+    found = {form: padding.unpad(answer.double()) for form, answer in (*forms.items(), ("float64", exact))}
+    result = {}
+    for form, answer in found.items():
+        result[form] = {}
+        for other in ("float64", PUBLISHED):
+            apart = (answer - found[other]).abs()
+            result[form][f"mean_difference_from_{other}"] = float(f"{apart.mean():.2e}")
+            result[form][f"largest_difference_from_{other}"] = float(f"{apart.max():.2e}")
+        if truth is not None:
+            errors = disparity_metrics(answer[0].float().numpy(), truth, known)
+            result[form] |= {"epe": round(errors["epe"], 4), "d1": round(errors["d1"], 3)}
+    return result
 
 
 if __name__ == "__main__":

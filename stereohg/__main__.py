@@ -2,7 +2,7 @@
 
 import sys
 
-from stereohg.cli import main
+from stereohg.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

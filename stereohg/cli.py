@@ -10,6 +10,7 @@ from docstring_parser import parse as parse_docstring
 from jsonargparse import ActionConfigFile, ActionYesNo, ArgumentParser
 
 import stereohg
+from stereohg.allocator import keep_freed_memory
 from stereohg.commands.calibrate import calibrate
 from stereohg.commands.compare import compare
 from stereohg.commands.convert import convert
@@ -50,6 +51,12 @@ SHORT_OPTIONS = {"output": "-o", "board": "-b", "square": "-s"}
 OPTIONAL_POSITIONALS = {video: "right"}
 INTERRUPTED = 130  # as shells have it
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError)
+
+
+def run() -> int:
+    """The program: ``main`` in a process of its own."""
+    keep_freed_memory()
+    return main()
 
 
 def main(arguments: list[str] | None = None) -> int:

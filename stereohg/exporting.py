@@ -27,6 +27,7 @@ from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, Padding, norma
 from stereohg.models.features import SpatialPyramid
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.keypoint import KeypointHourglass
+from stereohg.models.scale import brought_back, enlarged, scaled
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn import confidence
 from stereohg.version import __version__
@@ -77,7 +78,8 @@ def export(
         path: .onnx, or .pt2 for "torch".
         format: "onnx", or "torch" for a program of torch.export.
         size: (H,W) of the pictures, which are padded inside; default 384x1248, keypoints 256x256 (multiples of 64).
-        dynamic: any size that is a multiple of the network's and not below "least_size" in the metadata.
+        dynamic: any size that is a multiple of the network's and not below "least_size" in the metadata; pictures are
+            to be enlarged by its "scale" beforehand, which a file of fixed size does inside.
         precision: of weights and activations; the regression is in float32 always.
         check: run the file on a made pair and compare; a dynamic one at another size than it was traced with.
 
@@ -117,17 +119,19 @@ class _Program(nn.Module):
     Args:
         model: the network.
         size: (H,W) of the pictures that it is traced with.
-        dynamic: whether others are taken.
-        padding: of the pictures; None where they fit as they are.
+        dynamic: whether others are taken; they are matched at the scale that they have.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
-    def __init__(self, model: nn.Module, size: tuple[int, int], dynamic: bool, padding: Padding | None):
+    def __init__(self, model: nn.Module, size: tuple[int, int], dynamic: bool):
         super().__init__()
         self.network = ready_for_inference(model).to("cpu", memory_format=torch.contiguous_format).requires_grad_(False)
-        self.size, self.dynamic, self.padding = size, dynamic, padding
+        self.size, self.dynamic = size, dynamic
+        self.scaled_size = scaled(size, getattr(model, "scale", 1))
+        fits = dynamic or all(side % model.multiple == 0 for side in self.scaled_size)
+        self.padding = None if fits else Padding(*self.scaled_size, model.multiple, model.padding)
         usual = {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
         self.normalisation = getattr(model, "card", {}).get("normalisation", usual)
         self.dtype = torch.float32
@@ -139,6 +143,7 @@ class _Program(nn.Module):
     def prepare(self, picture: Tensor) -> Tensor:
         """(1,H,W,3) uint8 to the network's input."""
         image = normalise(picture.permute(0, 3, 1, 2).float() / 255, **self.normalisation)
+        image = image if self.dynamic else enlarged(image, self.scaled_size)
         image = image if self.padding is None else self.padding.pad(image)
         return image.to(self.dtype)
 
@@ -162,6 +167,7 @@ class _Program(nn.Module):
             said["max_disp"] = str(network.max_disp)
         if self.dynamic:
             said["least_size"] = "x".join(map(str, self.least_size))
+            said["scale"] = f"{getattr(network, 'scale', 1):g}"
         return {
             "architecture": network.architecture,
             "inputs": f"{', '.join(self.inputs)}: uint8 RGB (1,H,W,3), normalised inside",
@@ -182,7 +188,12 @@ class _StereoProgram(_Program):
         sureness = confidence(costs[-1].float()).unsqueeze(1)
         sureness = F.interpolate(sureness, scale_factor=4, mode="bilinear", align_corners=False).squeeze(1)
         answers = predictions[-1].float(), sureness
-        return answers if self.padding is None else tuple(map(self.padding.unpad, answers))
+        if self.padding is not None:
+            answers = tuple(map(self.padding.unpad, answers))
+        if self.dynamic:
+            return answers
+        disparity, sureness = answers
+        return brought_back(disparity, self.size), enlarged(sureness.unsqueeze(1), self.size).squeeze(1)
 
 
 class _KeypointProgram(_Program):
@@ -199,15 +210,12 @@ def _program(model: nn.Module, size: tuple[int, int] | None, dynamic: bool) -> _
     size = tuple(size or (STEREO_SIZE if is_stereo else KEYPOINT_SIZE))
     if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
         raise ValueError(f"size is {size}; it must be height and width, such as (384, 1248)")
-    kind, padding = (_StereoProgram, None) if is_stereo else (_KeypointProgram, None)
     fits = all(side % model.multiple == 0 for side in size)
     if not fits and (dynamic or not is_stereo):
         fitting = "x".join(str(_up(side, model.multiple)) for side in size)
         name = f"a dynamic {model.architecture}" if dynamic else model.architecture
         raise ValueError(f"size is {size[0]}x{size[1]}; {name} takes multiples of {model.multiple}, such as {fitting}")
-    if not fits:
-        padding = Padding(*size, model.multiple, model.padding)
-    program = kind(model, size, dynamic, padding)
+    program = (_StereoProgram if is_stereo else _KeypointProgram)(model, size, dynamic)
     if dynamic and any(side < least for side, least in zip(size, program.least_size, strict=True)):
         least = "x".join(map(str, program.least_size))
         raise ValueError(

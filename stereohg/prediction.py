@@ -25,6 +25,7 @@ from stereohg.devices import Precision, choose_device, choose_dtype
 from stereohg.disparity import Disparity
 from stereohg.memory import free_memory, parse_memory
 from stereohg.models.inference import ready_for_inference
+from stereohg.models.scale import brought_back, enlarged, scaled
 from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
 from stereohg.models.weights import bundled_names, load_model
 from stereohg.nn import confidence
@@ -70,16 +71,17 @@ class Predictor:
         self._range = threading.Lock()  # the range of disparities is the model's, and each call's own
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
-        """Normalised (B,3,H,W) tensors of any size to disparities (B,H,W) float32."""
-        disparity, _, padding = self._run(left, right)
-        return padding.unpad(disparity)
+        """Normalised (B,3,H,W) tensors of any size to disparities (B,H,W) float32, at the model's own scale."""
+        size = scaled(left.shape[-2:], self.model.scale)
+        disparity, _, padding = self._run(*(enlarged(image, size) for image in (left, right)))
+        return brought_back(padding.unpad(disparity), left.shape[-2:])
 
     def __call__(
         self,
         left: Picture,
         right: Picture,
         *,
-        scale: float = 1.0,
+        scale: float | None = None,
         max_disp: int | Literal["auto"] | None = None,
         left_right_check: bool = False,
         flip: bool = False,
@@ -151,7 +153,7 @@ def predict(
     *,
     device: str = "auto",
     precision: Precision = "auto",
-    scale: float = 1.0,
+    scale: float | None = None,
     max_disp: int | Literal["auto"] | None = None,
     left_right_check: bool = False,
     flip: bool = False,
@@ -168,7 +170,8 @@ def predict(
         model: a network, a bundled name (``stereohg.list_models()``), or the path of a weights file.
         device: "auto" or a torch device.
         precision: "auto", "float32", "bfloat16" or "float16".
-        scale: the pictures are resized by this before matching, and the disparities brought back.
+        scale: the pictures are resized by this before matching, and the disparities brought back; None is the model's
+            own, ``model.scale``: 1 but for hgstereo.
         max_disp: the largest disparity looked for, pixels of the given pictures; None is what the model was made for
             (at its scale), "auto" raises it until the answer no longer runs against its end; never more than the
             picture's width.
@@ -212,8 +215,13 @@ class _Search:
     """One pair at a scale and a range of disparities, the range widened where that was asked for."""
 
     def __init__(
-        self, predictor: Predictor, scale: float, max_disp: int | str | None, max_memory: str | float | None = None
+        self,
+        predictor: Predictor,
+        scale: float | None,
+        max_disp: int | str | None,
+        max_memory: str | float | None = None,
     ):
+        scale = predictor.model.scale if scale is None else scale
         if not (isinstance(scale, Real) and 0 < scale <= 4):
             raise ValueError(f"scale is {scale!r}; it must be a number above 0 and at most 4")
         is_number = isinstance(max_disp, Real) and 0 < max_disp < np.inf
@@ -227,7 +235,7 @@ class _Search:
     def __call__(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Disparity and confidence (H,W) of the left picture, and what to warn of."""
         height, width = left.shape[:2]
-        size = (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
+        size = scaled((height, width), self.scale)[::-1]
         normalisation = self.predictor.normalisation
         pair = [to_tensor(_resized(image, size), **normalisation)[None] for image in (left, right)]
         held = sum(array.nbytes for array in (left, right, *pair)) if self.predictor.device.type == "cpu" else 0

@@ -4,7 +4,9 @@ A second way to the same numbers, which shares no line with ``stereohg``: ``torc
 disparities, the published loss, mask and Adam. ``test_recipe_parity.py`` holds it to the numbers that the authors' code
 gave, and the training loop to it; ``benchmarks/networks.py`` measures against it. ``w`` is a flat dict of tensors by
 published key (``parity/NAME.keys.json``). All heads answer, and running means and variances change with each forward,
-as they do there in training; within ``evaluation()`` they stay and are used, and the last head answers.
+as they do there in training; within ``evaluation()`` they stay and are used, and the last head answers. What the
+authors' code names in ``forward`` it holds until the answer is there, and so does this (``held``): memory is
+compared, too.
 
 In one place the published code fails and the rule of ``stereohg.models.features`` stands instead: PSMNet's pooling
 windows shrink to a feature map that is smaller. From 256 x 256 pixels on nothing shrinks.
@@ -131,12 +133,14 @@ def classified(w: Weights, key: str, x: Tensor) -> Tensor:
     return conv(w, f"{key}.2", F.relu_(conv_norm(w, f"{key}.0", x)))
 
 
-def expected(similarity: Tensor, max_disp: int) -> Tensor:
-    """(B,1,D/4,H/4,W/4) -> (B,H,W)."""
+def expected(similarity: Tensor, max_disp: int, repeats: bool = False) -> Tensor:
+    """(B,1,D/4,H/4,W/4) -> (B,H,W); PSMNet ``repeats`` the levels for every pixel."""
     height, width = similarity.shape[-2:]
     full = F.interpolate(similarity, (max_disp, 4 * height, 4 * width), mode="trilinear", align_corners=align_corners)
     probability = F.softmax(full[:, 0], 1)
     levels = torch.arange(max_disp, dtype=probability.dtype).view(1, -1, 1, 1)
+    if repeats:
+        levels = levels.repeat(len(probability), 1, 4 * height, 4 * width)
     return (probability * levels).sum(1)
 
 
@@ -145,7 +149,8 @@ def expected(similarity: Tensor, max_disp: int) -> Tensor:
 
 def psmnet(w: Weights, left: Tensor, right: Tensor, max_disp: int) -> list[Tensor]:
     """Three disparities; each hourglass (figure 2) adds the ``pre`` of the first and the ``post`` of the one before."""
-    first = entry(w, concatenated(pyramid_features(w, left), pyramid_features(w, right), max_disp // 4))
+    held = [concatenated(pyramid_features(w, left), pyramid_features(w, right), max_disp // 4)]
+    first = entry(w, *held)
     x, first_pre, post, similarity, answers = first, None, 0, 0, []
     for i in (1, 2, 3):
         key = f"dres{i + 1}"
@@ -156,8 +161,9 @@ def psmnet(w: Weights, left: Tensor, right: Tensor, max_disp: int) -> list[Tenso
         post = F.relu_(doubled(w, f"{key}.conv5", low) + first_pre)
         x = doubled(w, f"{key}.conv6", post) + first
         similarity = similarity + classified(w, f"classif{i}", x)
+        held += [pre, post, x, similarity]
         if training or i == 3:
-            answers.append(expected(similarity, max_disp))
+            answers.append(expected(similarity, max_disp, repeats=True))
     return answers
 
 
@@ -171,13 +177,15 @@ def gwcnet_gc(w: Weights, left: Tensor, right: Tensor, max_disp: int) -> list[Te
     """Correlation and concatenation."""
     left, right = (torch.cat(trunk(w, image)[1:], 1) for image in (left, right))
     groups = correlated(left, right, max_disp // 4, groups=40)
-    volume = torch.cat((groups, concatenated(fused(w, left), fused(w, right), max_disp // 4)), 1)
+    concat = concatenated(fused(w, left), fused(w, right), max_disp // 4)
+    volume = torch.cat((groups, concat), 1)
     return gwcnet_from_volume(w, volume, max_disp)
 
 
 def gwcnet_from_volume(w: Weights, volume: Tensor, max_disp: int) -> list[Tensor]:
     """Four disparities, before and after each of three hourglasses (figure 3)."""
     x = entry(w, volume)
+    held = [x]
     answers = [expected(classified(w, "classif0", x), max_disp)] if training else []
     for i in (1, 2, 3):
         key = f"dres{i + 1}"
@@ -186,6 +194,7 @@ def gwcnet_from_volume(w: Weights, volume: Tensor, max_disp: int) -> list[Tensor
         low = F.relu_(conv_norm(w, f"{key}.conv4.0", low))
         up = F.relu_(doubled(w, f"{key}.conv5", low) + conv_norm(w, f"{key}.redir2", middle))
         x = F.relu_(doubled(w, f"{key}.conv6", up) + conv_norm(w, f"{key}.redir1", x))
+        held.append(x)
         if training or i == 3:
             answers.append(expected(classified(w, f"classif{i}", x), max_disp))
     return answers

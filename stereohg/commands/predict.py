@@ -39,7 +39,7 @@ def predict(
     html: Path | None = None,
     device: str = "auto",
     precision: Precision = "auto",
-    scale: float = 1.0,
+    scale: float | None = None,
     max_disp: int | Literal["auto"] | None = None,
     left_right_check: bool = False,
     flip: bool = False,
@@ -69,7 +69,7 @@ def predict(
         html: also write a page to look at, a .html file for one pair, else a folder of them.
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
-        scale: resize the pictures by this before matching.
+        scale: resize the pictures by this before matching, instead of by the model's own scale.
         max_disp: largest disparity looked for, pixels; auto raises it as needed.
         left_right_check: mark what the right view contradicts as not valid.
         flip: give the right picture's disparity instead.

@@ -37,7 +37,7 @@ def video(
     rate: float | None = None,
     device: str = "auto",
     precision: Precision = "auto",
-    scale: float = 1.0,
+    scale: float | None = None,
     max_disp: int | None = None,
     left_right_check: bool = False,
     check: bool = True,
@@ -57,7 +57,7 @@ def video(
         rate: frames a second, where the source has none (folders) or a wrong one.
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
-        scale: resize the pictures by this before matching.
+        scale: resize the pictures by this before matching, instead of by the model's own scale.
         max_disp: largest disparity looked for, pixels.
         left_right_check: mark what the right view contradicts as not valid.
         check: look for identical, unrectified and swapped pictures in each frame.

@@ -16,7 +16,7 @@ from stereohg.data.motorcycle import Motorcycle
 from stereohg.data.samples import OnError
 from stereohg.data.sceneflow import SceneFlow
 from stereohg.data.stereo import StereoDataset, SyntheticPairs, Transform
-from stereohg.data.synthetic import SyntheticStereo
+from stereohg.data.synthetic import SyntheticMix, SyntheticRooms, SyntheticStereo
 
 DataName = Literal[
     "sceneflow",
@@ -48,18 +48,30 @@ class DatasetEntry:
     has_root: bool = True
 
 
+SCENES = {"layers": SyntheticStereo, "rooms": SyntheticRooms, "mixed": SyntheticMix}
+
+
 def synthetic_pairs(
     length: int = 1000,
     height: int = 256,
     width: int = 512,
     max_disp: float = 192.0,
     asymmetry: float = 1.0,
+    scenes: str = "layers",
     transform: Transform | None = None,
     seed: int = 0,
     on_error: OnError = "raise",
 ) -> SyntheticPairs:
-    """Rendered scenes, so many an epoch; see ``SyntheticStereo``. There is no file that could be at fault."""
-    return SyntheticPairs(SyntheticStereo(height, width, seed, max_disp, asymmetry), length, transform, seed)
+    """Rendered scenes ("layers", "rooms" or "mixed"), so many an epoch; see ``stereohg.data.synthetic``.
+
+    There is no file that could be at fault.
+
+    Raises:
+        ValueError: there are no such scenes.
+    """
+    if scenes not in SCENES:
+        raise ValueError(f"scenes is {scenes!r}; it must be {', '.join(SCENES)}")
+    return SyntheticPairs(SCENES[scenes](height, width, seed, max_disp, asymmetry), length, transform, seed)
 
 
 DATASETS: dict[str, DatasetEntry] = {

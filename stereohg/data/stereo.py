@@ -24,7 +24,7 @@ from stereohg.calibration.formats import read_calibration
 from stereohg.data.files import read_disparity, read_image
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, as_rgb, normalise
 from stereohg.data.samples import OnError, SampleDataset, some_of
-from stereohg.data.synthetic import SyntheticStereo
+from stereohg.data.synthetic import SyntheticMix, SyntheticRooms, SyntheticStereo
 
 # --- samples --------------------------------------------------------------------------------------------------------
 
@@ -316,7 +316,13 @@ def no_pairs(where: Path, set_name: str, expected: str) -> FileNotFoundError:
 class SyntheticPairs(StereoDataset):
     """The synthetic scenes as a set of ``length`` pairs; every epoch has scenes of its own."""
 
-    def __init__(self, scenes: SyntheticStereo, length: int, transform: Transform | None = None, seed: int = 0):
+    def __init__(
+        self,
+        scenes: SyntheticStereo | SyntheticRooms | SyntheticMix,
+        length: int,
+        transform: Transform | None = None,
+        seed: int = 0,
+    ):
         super().__init__(Listing(), transform, seed)
         self.scenes, self.length = scenes, length
 

@@ -8,7 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from stereohg.memory import peak_memory
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.registry import create_model
-from stereohg.models.stereo import StereoNetwork
+from stereohg.models.scale import scaled
+from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Quantities:
 
 
 def quantities(name: str, height: int, width: int, max_disp: int) -> Quantities:
-    """Of the network of that name on pictures of that size, padded as ``predict`` does; nothing is computed.
+    """Of the network of that name on pictures of that size, scaled and padded as ``predict`` does; nothing is computed.
 
     Networks for single pictures take the size alone.
     """
@@ -29,7 +30,8 @@ def quantities(name: str, height: int, width: int, max_disp: int) -> Quantities:
         network = create_model(name)
         is_stereo = isinstance(network, StereoNetwork)
         if is_stereo:
-            network.max_disp = max_disp
+            height, width = scaled((height, width), network.scale)
+            network.max_disp = -(-int(max_disp * network.scale) // MAX_DISP_MULTIPLE) * MAX_DISP_MULTIPLE
         height, width = (-(-n // network.multiple) * network.multiple for n in (height, width))
         images = [torch.empty(1, 3, height, width) for _ in range(1 + is_stereo)]
     parameters = sum(parameter.numel() for parameter in network.parameters())

@@ -30,6 +30,8 @@ class StereoNetwork(nn.Module):
     """Height and width of the input must be multiples of this; ``stereohg.predict`` pads by itself."""
     padding = "constant"
     """What it pads with: zeros, as the papers' own test code does, or "replicate"."""
+    scale = 1.0
+    """What ``stereohg.predict`` enlarges pictures by before they are matched, where its caller does not say."""
     recomputes_features = False
     """Whether training keeps nothing of the 2-D features for the backward pass: less memory, a little more time."""
 

@@ -36,7 +36,7 @@ logger = logging.getLogger("stereohg")
 
 FORMAT = "stereohg"
 SUFFIX = ".safetensors"
-SETTINGS = ("max_disp", "align_corners", "output_scale")
+SETTINGS = ("max_disp", "align_corners", "output_scale", "scale")
 """Arguments that no weight depends on, so that they may be changed when weights are loaded."""
 
 

@@ -14,21 +14,12 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from stereohg.data.synthetic.scene import Scene, expose, occlusion, vertical_offset
 from stereohg.data.synthetic.silhouettes import SHARES, SILHOUETTES, lattice, poles
-from stereohg.data.synthetic.surfaces import Surface, occlusion, render
+from stereohg.data.synthetic.surfaces import Surface, render
 from stereohg.data.synthetic.textures import load_textures
 
 MAX_SLOPE = 0.45  # of a surface's disparity along x: below 1, so that a surface never hides itself
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One rendered pair. ``disparity`` and ``occluded`` belong to the left image; nothing in it is unknown."""
-
-    left: np.ndarray
-    right: np.ndarray
-    disparity: np.ndarray
-    occluded: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -57,31 +48,12 @@ class SyntheticStereo:
     def __getitem__(self, index: int) -> Scene:
         random = np.random.default_rng((self.seed, index))
         surfaces = _compose(random, self.height, self.width, self.max_disp, self.textures)
-        offset = self.asymmetry * random.choice([0.0, random.uniform(-1, 1)], p=[0.6, 0.4])
+        offset = vertical_offset(random, self.asymmetry)
         left, disparity = render(surfaces, self.height, self.width, is_right=False, offset=0.0)
         right, right_disparity = render(surfaces, self.height, self.width, is_right=True, offset=offset)
         occluded = occlusion(disparity, right_disparity, offset)
-        left, right = _expose(random, left, right, self.asymmetry)
+        left, right = expose(random, left, right, self.asymmetry)
         return Scene(left, right, disparity, occluded)
-
-
-def _expose(random, left: np.ndarray, right: np.ndarray, asymmetry: float) -> tuple[np.ndarray, np.ndarray]:
-    """What the two cameras make of it: shared exposure, then each its own gain, gamma, colour, blur and noise."""
-    shared_gain, shared_gamma = np.exp(random.normal(0, 0.15)), np.exp(random.normal(0, 0.15))
-    noise = random.choice([0.0, random.uniform(0, 6)]) * asymmetry
-    views = []
-    for view in (left, right):
-        gain = shared_gain * np.exp(asymmetry * (random.normal(0, 0.08) + random.normal(0, 0.03, 3)))
-        gamma = shared_gamma * np.exp(asymmetry * random.normal(0, 0.08))
-        sigma = asymmetry * random.choice([0.0, random.uniform(0.3, 1.0)], p=[0.6, 0.4])
-        if asymmetry:
-            view = 255 * (np.clip(view * gain.astype(np.float32), 0, 255) / 255) ** np.float32(gamma)
-        if sigma > 0:
-            view = cv2.GaussianBlur(view, (0, 0), sigma)
-        if noise > 0:
-            view = view + noise * random.standard_normal(view.shape, dtype=np.float32)
-        views.append(np.clip(np.round(view), 0, 255).astype(np.uint8))
-    return views[0], views[1]
 
 
 def _compose(random, height: int, width: int, max_disp: float, textures: list[np.ndarray]) -> list[Surface]:

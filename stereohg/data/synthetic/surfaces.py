@@ -1,6 +1,6 @@
 """Surfaces and the two cameras that look at them.
 
-Shapes: H height, W width; images (H,W,3) float32 in [0,255], disparity (H,W) float32 pixels, occluded (H,W) bool.
+Shapes: H height, W width; images (H,W,3) float32 in [0,255], disparity (H,W) float32 pixels.
 """
 
 from dataclasses import dataclass
@@ -106,19 +106,3 @@ def _sample(surface: Surface, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray,
     ox, oy = surface.origin
     coverage = cv2.remap(surface.silhouette, x - ox, y - oy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return colour, coverage.astype(np.float32) / 255
-
-
-def occlusion(disparity: np.ndarray, right_disparity: np.ndarray, offset: float) -> np.ndarray:
-    """True where the left pixel's point is outside the right view or behind something there.
-
-    Visible means that both right pixels beside the point show a surface within a pixel of its disparity.
-    """
-    height, width = disparity.shape
-    y, x = np.mgrid[:height, :width]
-    x_right = x - disparity
-    y_right = np.clip(np.round(y - offset).astype(int), 0, height - 1)
-    occluded = (x_right < 0) | (x_right > width - 1)
-    for side in (np.floor(x_right), np.ceil(x_right)):
-        seen = right_disparity[y_right, np.clip(side, 0, width - 1).astype(int)]
-        occluded |= np.abs(seen - disparity) > 1
-    return occluded

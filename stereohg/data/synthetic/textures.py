@@ -30,6 +30,7 @@ PHOTOGRAPHS = (
 """Files of scikit-image's ``skimage/data``, public domain or CC0."""
 
 NUM_MADE = 96
+TILE = 256  # pixels on the side of a made texture
 LARGE = 800  # pixels on the longer side of a photograph
 
 
@@ -68,9 +69,12 @@ def shrunk(image: np.ndarray, factor: float) -> np.ndarray:
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
 
 
-def make_texture(random) -> np.ndarray:
+REPEATING = (0.65, 0.88)  # the kinds of ``make_texture`` that are stripes and checks
+
+
+def make_texture(random, kinds: tuple[float, float] = (0.0, 1.0)) -> np.ndarray:
     """Noise of some roughness, flat paint, stripes, checks, dots or scribble, 256x256."""
-    size, kind = 256, random.random()
+    size, kind = TILE, random.uniform(*kinds)
     if kind < 0.45:
         image = noise(random, size, random.uniform(0.3, 1.1), first=int(random.integers(1, 6)))
     elif kind < 0.65:  # paint: almost nothing to match
