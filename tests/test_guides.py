@@ -210,6 +210,11 @@ def test_the_readmes_two_commands():
     assert [block.strip().split(" && ")[1] for block in shell] == ["stereohg demo", "pytest"]
 
 
+def test_the_tests_that_run_what_is_not_run_here_are_there():
+    for path, name in re.findall(r"(tests/\w+\.py)::(\w+)", " ".join(NOT_RUN.values())):
+        assert f"def {name}(" in (ROOT / path).read_text()
+
+
 @pytest.mark.parametrize("table", [SHORTER, SLOW, NOT_RUN, FAILS], ids=["SHORTER", "SLOW", "NOT_RUN", "FAILS"])
 def test_no_entry_of_a_table_is_left_over(table):
     assert set(table) == {longest(table, command.text) for command in COMMAND_LINES} - {None}
