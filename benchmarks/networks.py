@@ -1,10 +1,11 @@
 """The published networks beside the papers' own formulation (``tests/published_forward.py``): time, memory, answers.
 
-Times are taken by turns in one process, so that both see the same machine; peak memory, above the idle process, is of
-the first call in a process of its own. The training step is that of the recipe, and of the published form Adam's on the
-published loss. With ``--weights`` of PSMNet also how far the answers differ on real pictures, from each other and from
-float64, with the errors against the truth of scikit-image's Motorcycle; ``--pairs LEFT RIGHT ...`` are more of them.
-bfloat16 is measured where the processor multiplies in it; elsewhere it is slower than float32, and says nothing.
+Times are taken by turns in one process, so that both see the same machine, and compared turn by turn; peak memory,
+above the idle process, is of the first call in a process of its own. The training step is that of the recipe, and of
+the published form Adam's on the published loss. With ``--weights`` of PSMNet also how far the answers differ on real
+pictures, from each other and from float64, with the errors against the truth of scikit-image's Motorcycle; ``--pairs
+LEFT RIGHT ...`` are more of them. bfloat16 is measured where the processor multiplies in it; elsewhere it is slower
+than float32, and says nothing.
 
     python -m benchmarks.networks
     python -m benchmarks.networks --weights pretrained_model_KITTI2015.tar --pairs left.png right.png
@@ -88,11 +89,14 @@ def compare(work: Callable[..., Step], name: str, size: tuple[int, int]) -> dict
             "seconds_most": round(max(seconds[form]), 3),
             "peak_megabytes": round(alone(peak, work, name, size, form) / 2**20),
         }
-    published = result[PUBLISHED]
     for form in FORMS[1:]:
-        own = result[form]
-        own["times_as_quick"] = round(published["seconds_median"] / own["seconds_median"], 2)
-        own["share_of_memory"] = round(own["peak_megabytes"] / published["peak_megabytes"], 2)
+        ratios = [theirs / own for theirs, own in zip(seconds[PUBLISHED], seconds[form], strict=True)]
+        result[form] |= {
+            "times_as_quick": round(median(ratios), 2),
+            "times_as_quick_least": round(min(ratios), 2),
+            "times_as_quick_most": round(max(ratios), 2),
+            "share_of_memory": round(result[form]["peak_megabytes"] / result[PUBLISHED]["peak_megabytes"], 2),
+        }
     return result
 
 

@@ -129,3 +129,33 @@ def _some(images: Iterable[ErrorSums]) -> list[ErrorSums]:
     if not images:
         raise ValueError("there is no image, and over none there is no error")
     return images
+
+
+def sparsification_area(
+    prediction: np.ndarray, truth: np.ndarray, valid: np.ndarray, sureness: np.ndarray, steps: int = 100
+) -> float:
+    """How far from ideal the order of the confidences is: 0 where the largest errors are the least sure, 1 for chance.
+
+    The mean error of what is kept, while the least sure pixels are left out share by share, less that of the oracle,
+    which leaves out the largest errors; as a share of what chance would give (Ilg et al., ECCV 2018, section 5.2).
+
+    Args:
+        prediction: (H,W) pixels.
+        truth: (H,W) pixels.
+        valid: (H,W) bool.
+        sureness: (H,W), larger is surer.
+        steps: shares at which the curves are taken.
+
+    Raises:
+        ValueError: no pixel is valid, or there is no error to put in order.
+    """
+    error = np.abs(prediction[valid].astype(np.float64) - truth[valid])
+    if not error.size or not error.any():
+        raise ValueError("no valid pixel has an error, so there is nothing to put in order")
+    kept = np.unique(np.ceil(error.size * np.arange(1, steps + 1) / steps).astype(int))
+
+    def curve(order: np.ndarray) -> np.ndarray:
+        return np.cumsum(error[order])[kept - 1] / kept
+
+    ours, oracle = curve(np.argsort(-sureness[valid], kind="stable")), curve(np.argsort(error, kind="stable"))
+    return float((ours - oracle).mean() / (error.mean() - oracle).mean())

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from stereohg.metrics import disparity_metrics, error_sums, per_image, per_pixel
+from stereohg.metrics import disparity_metrics, error_sums, per_image, per_pixel, sparsification_area
 
 
 def metrics(errors, truth=0.0, valid=None):
@@ -127,3 +129,32 @@ def test_no_image_is_an_error(mean):
 def test_sums_of_other_thresholds_do_not_add_up():
     with pytest.raises(ValueError, match="thresholds .* do not add up"):
         sums_of([1]) + sums_of([1], thresholds=(4,))
+
+
+def test_sparsification_by_hand():
+    """Four pixels with errors 0, 1, 2, 3. The oracle keeps means of 0, 1/2, 1, 3/2; chance 3/2 throughout."""
+    truth, valid = np.zeros((1, 4)), np.ones((1, 4), bool)
+    prediction = np.array([[0.0, 1.0, 2.0, 3.0]])
+    ideal, reversed_order = np.array([[4, 3, 2, 1]]), np.array([[1, 2, 3, 4]])
+    assert sparsification_area(prediction, truth, valid, ideal, steps=4) == 0
+    # 3, 5/2, 2, 3/2 less the oracle's, over chance less the oracle's: 6 / 3
+    assert sparsification_area(prediction, truth, valid, reversed_order, steps=4) == pytest.approx(2)
+    swapped = np.array([[3, 4, 2, 1]])  # 1, 1/2, 1, 3/2
+    assert sparsification_area(prediction, truth, valid, swapped, steps=4) == pytest.approx(1 / 3)
+    valid[0, 3] = False
+    assert sparsification_area(prediction, truth, valid, swapped, steps=3) == pytest.approx((1 / 3) / (0.5))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000))
+def test_sparsification_of_chance_is_one(seed):
+    random = np.random.default_rng(seed)
+    prediction, sureness = random.exponential(size=(60, 80)), random.random((60, 80))
+    area = sparsification_area(prediction, np.zeros((60, 80)), np.ones((60, 80), bool), sureness)
+    assert area == pytest.approx(1, abs=0.15)
+
+
+def test_sparsification_without_an_error():
+    nothing, valid = np.zeros((2, 2)), np.ones((2, 2), bool)
+    with pytest.raises(ValueError, match="nothing to put in order"):
+        sparsification_area(nothing, nothing, valid, nothing)

@@ -1,5 +1,6 @@
 """What a network costs, in numbers that do not depend on the machine: parameters, operations, memory."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -21,17 +22,18 @@ class Quantities:
     peak_bytes: int
 
 
-def quantities(name: str, height: int, width: int, max_disp: int) -> Quantities:
+def quantities(name: str, height: int, width: int, max_disp: int, scale: float | None = None) -> Quantities:
     """Of the network of that name on pictures of that size, scaled and padded as ``predict`` does; nothing is computed.
 
-    Networks for single pictures take the size alone.
+    Networks for single pictures take the size alone. Without ``scale`` it is the network's own.
     """
     with torch.device("meta"):
         network = create_model(name)
         is_stereo = isinstance(network, StereoNetwork)
         if is_stereo:
-            height, width = scaled((height, width), network.scale)
-            network.max_disp = -(-int(max_disp * network.scale) // MAX_DISP_MULTIPLE) * MAX_DISP_MULTIPLE
+            scale = network.scale if scale is None else scale
+            height, width = scaled((height, width), scale)
+            network.max_disp = math.ceil(max_disp * scale / MAX_DISP_MULTIPLE) * MAX_DISP_MULTIPLE
         height, width = (-(-n // network.multiple) * network.multiple for n in (height, width))
         images = [torch.empty(1, 3, height, width) for _ in range(1 + is_stereo)]
     parameters = sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,50 @@
+"""Instance norm against PyTorch's own."""
+
+import pytest
+import torch
+from torch import nn
+
+from stereohg.nn.instance_norm import InstanceNorm2d
+
+
+def layers(channels: int) -> tuple[InstanceNorm2d, nn.InstanceNorm2d]:
+    ours, plain = (make(channels, affine=True) for make in (InstanceNorm2d, nn.InstanceNorm2d))
+    with torch.no_grad():
+        ours.weight.uniform_(0.5, 2)
+        ours.bias.normal_()
+    plain.load_state_dict(ours.state_dict())
+    return ours, plain
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("shape", [(1, 5, 7, 9), (3, 24, 32, 40)])
+def test_values_and_layout(shape, layout):
+    ours, plain = layers(shape[1])
+    x = (torch.randn(shape) * 3 + 2).contiguous(memory_format=layout)
+    with torch.no_grad():
+        y = ours(x)
+    torch.testing.assert_close(y, plain(x), atol=2e-5, rtol=1e-5)
+    assert y.is_contiguous(memory_format=layout)
+
+
+def test_by_hand():
+    ours = InstanceNorm2d(2, eps=1e-9, affine=True)
+    x = torch.tensor([[[[1.0, 3.0]], [[10.0, 30.0]]]]).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        assert ours(x).flatten().tolist() == pytest.approx([-1, 1, -1, 1])
+
+
+def test_gradients_are_pytorchs():
+    ours, plain = layers(4)
+    x = torch.randn(2, 4, 5, 6).contiguous(memory_format=torch.channels_last).requires_grad_()
+    for layer in (ours, plain):
+        layer(x).square().sum().backward()
+    torch.testing.assert_close(ours.weight.grad, plain.weight.grad)
+
+
+def test_the_quick_way_is_taken(monkeypatch):
+    ours, plain = layers(4)
+    x = torch.randn(2, 4, 5, 6).contiguous(memory_format=torch.channels_last)
+    monkeypatch.setattr(nn.InstanceNorm2d, "forward", lambda *_: pytest.fail("PyTorch's way was taken"))
+    with torch.no_grad():
+        ours(x)

@@ -1,0 +1,71 @@
+"""Networks that want their pictures enlarged."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import stereohg
+from stereohg.models.quantities import quantities
+from stereohg.models.scale import brought_back, enlarged, scaled
+
+
+def small(**arguments):
+    torch.manual_seed(0)
+    return stereohg.create_model("hgstereo_s", max_disp=32, **arguments)
+
+
+def test_sizes_are_whole_pixels():
+    assert scaled((375, 1242), 1.25) == (469, 1552)
+    assert scaled((1, 3), 0.1) == (1, 1)
+
+
+def test_disparities_are_brought_back_in_pixels_of_the_given_picture():
+    twice = torch.full((1, 8, 12), 6.0)
+    assert torch.equal(brought_back(twice, (4, 6)), torch.full((1, 4, 6), 3.0))
+    ramp = torch.arange(4.0).expand(1, 2, 4)  # 0 1 2 3 at twice the width: means of neighbours, halved
+    assert torch.equal(brought_back(ramp, (2, 2)), torch.tensor([[[0.25, 1.25]] * 2]))
+
+
+def test_what_has_the_size_stays_as_it_is():
+    image, disparity = torch.rand(1, 3, 4, 6), torch.rand(1, 4, 6)
+    assert enlarged(image, (4, 6)) is image and brought_back(disparity, (4, 6)) is disparity
+
+
+def test_predictions_are_at_the_networks_own_scale():
+    left, right = (F.avg_pool2d(torch.randn(1, 3, 64, 96), 3, 1, 1) for _ in range(2))
+    plain, finer = (stereohg.Predictor(small(scale=scale), "cpu") for scale in (1.0, 1.5))
+    expected = plain.forward(*(enlarged(image, (96, 144)) for image in (left, right)))
+    torch.testing.assert_close(finer.forward(left, right), brought_back(expected, (64, 96)))
+    assert not torch.allclose(finer.forward(left, right), plain.forward(left, right), atol=1e-2)
+
+
+def test_a_caller_may_choose_another_scale():
+    random = np.random.default_rng(0)
+    left, right = random.integers(0, 256, (2, 64, 96, 3), np.uint8)
+    plain, finer = (stereohg.Predictor(small(scale=scale), "cpu") for scale in (1.0, 1.5))
+    asked, own = (finer(left, right, check=False, scale=scale).values for scale in (1.0, None))
+    np.testing.assert_array_equal(asked, plain(left, right, check=False).values)
+    np.testing.assert_array_equal(own, plain(left, right, check=False, scale=1.5).values)
+
+
+@pytest.mark.parametrize("scale", [0.5, 0, 5, float("nan")])
+def test_scales_out_of_range(scale):
+    with pytest.raises(ValueError, match="scale is .*; it must be between 1 and 4"):
+        small(scale=scale)
+
+
+def test_weights_remember_the_scale(tmp_path):
+    stereohg.save_model(small(scale=1.25), tmp_path / "finer.safetensors")
+    assert stereohg.load_model(tmp_path / "finer.safetensors").scale == 1.25
+
+
+def test_published_networks_take_pictures_as_they_are():
+    assert {name: stereohg.create_model(name).scale for name in ("psmnet", "gwcnet_g")} == {"psmnet": 1, "gwcnet_g": 1}
+
+
+def test_costs_are_those_of_the_enlarged_pictures():
+    plain, finer = (quantities("hgstereo_s", 128, 256, 64, scale=scale) for scale in (1.0, 1.5))
+    assert finer.parameters == plain.parameters
+    # 192x384 pixels and 96 levels: 2.25 times the features, 3.375 times the volume
+    assert 2.25 < finer.flop / plain.flop < 3.375
