@@ -229,7 +229,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "pretrained_model_KITTI2015.tar": weights("psmnet"),
     "pretrained_sceneflow.tar": weights("psmnet", align_corners=True),
     "gwcnet.ckpt": weights("gwcnet_gc"),
-    "hg_s2_b1.pth.tar": weights("keypoint_hourglass", num_stacks=1),
+    "hg_s2_b1.pth.tar": weights("keypoint_hourglass"),
     "psmnet.safetensors": weights("psmnet"),
     "runs/psmnet/psmnet.safetensors": weights("psmnet"),
     "runs/psmnet_kitti/best.safetensors": weights("psmnet"),
