@@ -95,3 +95,15 @@ def test_large_similarities_do_not_overflow():
     x = torch.zeros(1, 4, 2, 2)
     x[:, 2] = 1e4
     assert torch.isfinite(upsampled_soft_argmin(x, 16, (8, 8))).all()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_tracer_sees_plain_operators():
+    """TensorBoard draws networks by tracing them, whose sizes are traced as well."""
+
+    def regress(volume):
+        return upsampled_soft_argmin(volume, 16, (4 * volume.shape[2], 4 * volume.shape[3]))
+
+    x = similarity(1, 4, 3, 5).float()
+    with torch.no_grad():
+        torch.testing.assert_close(torch.jit.trace(regress, x)(2 * x), regress(2 * x))

@@ -15,6 +15,7 @@ from huggingface_hub import errors
 import stereohg
 from stereohg.cli import main
 from stereohg.sharing import card_in_words, download, push_model
+from tests import hub
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ROOT = Path(__file__).parents[1]
@@ -23,17 +24,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def uploads(monkeypatch, tmp_path) -> dict:
     """What would have gone to the hub."""
-    seen = {}
-
-    def create(self, repository, *, private, exist_ok):
-        seen["repository"], seen["private"] = repository, private
-
-    def upload(self, *, repo_id, folder_path, commit_message):
-        shutil.copytree(folder_path, tmp_path / repo_id)
-
-    monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", create)
-    monkeypatch.setattr(huggingface_hub.HfApi, "upload_folder", upload)
-    return seen
+    return hub.keep_uploads(monkeypatch, tmp_path)
 
 
 def cached(folder: Path, weights: Path) -> None:

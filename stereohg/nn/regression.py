@@ -54,7 +54,8 @@ def upsampled_soft_argmin(
 
     ``align_corners=True`` is what PyTorch did before version 0.4.1, when some published weights were trained.
     """
-    if torch.compiler.is_exporting():  # other runtimes know neither tiles nor a backward pass of our own
+    # other runtimes know neither tiles nor a backward pass of our own, and a tracer loses its way in them
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():
         return upsampled_soft_argmin_at_once(similarity, max_disp, size, align_corners)
     device = similarity.device.type
     autocasts = device != "meta" and torch.is_autocast_enabled(device)  # products of matrices would lose precision

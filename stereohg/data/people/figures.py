@@ -48,7 +48,7 @@ class StickFigures(KeypointDataset):
         ModuleNotFoundError: scikit-image, whose photographs are the textures, is not installed.
     """
 
-    def __init__(self, length: int, picture: tuple[int, int] = (256, 256), seed: int = 0, **options: Any):
+    def __init__(self, length: int = 100, picture: tuple[int, int] = (256, 256), seed: int = 0, **options: Any):
         super().__init__(People(_Figures(length, picture, seed)), MPII, seed=seed, **options)
 
     def read(self, index: int) -> KeypointSample:
