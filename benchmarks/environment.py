@@ -30,9 +30,14 @@ def environment() -> dict[str, str | int]:
     }
 
 
+def new_process() -> ProcessPoolExecutor:
+    """One process, whose memory nothing else has touched."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+
+
 def alone(function: Callable, *arguments: Any) -> Any:
-    """What the function returns in a new process, whose memory nothing else has touched."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+    """What the function returns in a new process."""
+    with new_process() as process:
         return process.submit(function, *arguments).result()
 
 

@@ -1,11 +1,11 @@
 """The published networks beside the papers' own formulation (``tests/published_forward.py``): time, memory, answers.
 
-Times are taken by turns in one process, so that both see the same machine, and compared turn by turn; peak memory,
-above the idle process, is of the first call in a process of its own. The training step is that of the recipe, and of
-the published form Adam's on the published loss. With ``--weights`` of PSMNet also how far the answers differ on real
-pictures, from each other and from float64, with the errors against the truth of scikit-image's Motorcycle; ``--pairs
-LEFT RIGHT ...`` are more of them. bfloat16 is measured where the processor multiplies in it; elsewhere it is slower
-than float32, and says nothing.
+Times are taken by turns, so that both see the same machine, and compared turn by turn; each form has a process of its
+own, ours with large pages as the program ``stereohg`` has them. Peak memory, above the idle process, is of the first
+call in a new one. The training step is that of the recipe, and of the published form Adam's on the published loss.
+With ``--weights`` of PSMNet also how far the answers differ on real pictures, from each other and from float64, with
+the errors against the truth of scikit-image's Motorcycle; ``--pairs LEFT RIGHT ...`` are more of them. bfloat16 is
+measured where the processor multiplies in it; elsewhere it is slower than float32, and says nothing.
 
     python -m benchmarks.networks
     python -m benchmarks.networks --weights pretrained_model_KITTI2015.tar --pairs left.png right.png
@@ -15,6 +15,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,11 +24,12 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from benchmarks.environment import alone, environment
+from benchmarks.environment import alone, environment, new_process
 from stereohg import create_model, load_model
 from stereohg.data.motorcycle import motorcycle
 from stereohg.data.preprocess import Padding, as_rgb, to_tensor
 from stereohg.data.stereo import StereoBatch
+from stereohg.devices import ask_for_large_pages
 from stereohg.measure import measured
 from stereohg.metrics import disparity_metrics
 from stereohg.models.inference import channels_last, ready_for_inference
@@ -80,7 +82,7 @@ def every_result(weights: Path | None, pairs: list[Path]) -> Iterator[tuple[str,
 
 def compare(work: Callable[..., Step], name: str, size: tuple[int, int]) -> dict[str, dict[str, float]]:
     """Seconds of the three forms by turns, memory of each, and both as shares of the published form's."""
-    seconds = alone(timed, work, name, size)
+    seconds = timed(work, name, size)
     result = {}
     for form in FORMS:
         result[form] = {
@@ -101,21 +103,39 @@ def compare(work: Callable[..., Step], name: str, size: tuple[int, int]) -> dict
 
 
 def timed(work: Callable[..., Step], name: str, size: tuple[int, int]) -> dict[str, list[float]]:
-    steps = {form: work(name, size, form) for form in FORMS}
     seconds = {form: [] for form in FORMS}
-    for repeat in range(WARM_UPS + REPEATS):
-        for form, step in steps.items():
-            began = time.perf_counter()
-            step()
-            if repeat >= WARM_UPS:
-                seconds[form].append(time.perf_counter() - began)
+    with ExitStack() as stack:
+        processes = {form: stack.enter_context(new_process()) for form in FORMS}
+        for form, process in processes.items():
+            process.submit(prepare, work, name, size, form).result()
+        for repeat in range(WARM_UPS + REPEATS):
+            for form, process in processes.items():
+                spent = process.submit(take).result()
+                if repeat >= WARM_UPS:
+                    seconds[form].append(spent)
     return seconds
 
 
+prepared: list[Step] = []
+"""What this process is to repeat."""
+
+
+def prepare(work: Callable[..., Step], name: str, size: tuple[int, int], form: str) -> None:
+    if form != PUBLISHED:
+        ask_for_large_pages()
+    prepared.append(work(name, size, form))
+
+
+def take() -> float:
+    began = time.perf_counter()
+    prepared[-1]()
+    return time.perf_counter() - began
+
+
 def peak(work: Callable[..., Step], name: str, size: tuple[int, int], form: str) -> int:
-    step = work(name, size, form)
+    prepare(work, name, size, form)
     with measured() as cost:
-        step()
+        take()
     return cost.peak_bytes or 0
 
 

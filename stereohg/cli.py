@@ -10,7 +10,6 @@ from docstring_parser import parse as parse_docstring
 from jsonargparse import ActionConfigFile, ActionYesNo, ArgumentParser
 
 import stereohg
-from stereohg.allocator import keep_freed_memory
 from stereohg.commands.calibrate import calibrate
 from stereohg.commands.compare import compare
 from stereohg.commands.convert import convert
@@ -26,6 +25,7 @@ from stereohg.commands.rectify import rectify
 from stereohg.commands.submit import submit
 from stereohg.commands.train import train, train_keypoints
 from stereohg.commands.video import video
+from stereohg.devices import ask_for_large_pages
 from stereohg.recipes import find_recipe, list_recipes, task_of
 from stereohg.version import __version__
 
@@ -55,7 +55,7 @@ USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError)
 
 def run() -> int:
     """The program: ``main`` in a process of its own."""
-    keep_freed_memory()
+    ask_for_large_pages()
     return main()
 
 

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stereohg.allocator import give_back
-
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -33,7 +31,6 @@ def measured() -> Iterator[Cost]:
 
 def _reset_peak() -> int | None:
     """Sets the peak to what is held now and returns that; None where the system has no such thing."""
-    give_back()  # or the next peak would be hidden in what is kept of the last
     try:
         RESET.write_text("5")
         return _status("VmRSS")

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from stereohg.allocator import kept_memory
 from stereohg.nn.convolution import SMALL
 
 UNITS = {"B": 1} | {
@@ -50,10 +49,7 @@ def free_memory(device: torch.device) -> int | None:
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + kept
-    if device.type != "cpu":
-        return None
-    free = free_ram()
-    return None if free is None else free + kept_memory()
+    return free_ram() if device.type == "cpu" else None
 
 
 def free_ram(root: Path = Path("/")) -> int | None:

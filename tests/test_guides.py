@@ -45,6 +45,9 @@ SHORTER: dict[str, str] = {
     "stereohg train own.yaml": f"{STEREO} --augmentation.scale null",
     "stereohg train hgstereo_synthetic": "--steps 1 --batch_size 1 --workers 0 --validation_data null"
     " --model.arguments.max_disp 16 --data.options.height 64 --data.options.width 64 --data.options.max_disp 15",
+    "stereohg train hgstereo_rooms": "--steps 1 --batch_size 1 --workers 0 --validation_data null"
+    " --model.arguments.max_disp 16 --data.options.height 64 --data.options.width 64 --data.options.max_disp 15"
+    " --augmentation.crop.height 64 --augmentation.crop.width 64",
     "stereohg train hourglass_figures": KEYPOINTS,
     "stereohg train hourglass_": f"{KEYPOINTS} --epochs null --size 128",
     "stereohg evaluate --data kitti2015 --root KITTI2015/ -o": "--figures 1",
@@ -70,7 +73,7 @@ SLOW = (
     "stereohg pose evaluate . --data figures",
     "stereohg predict left.png right.png -o disparity.pfm --model gwcnet.ckpt",
     "stereohg train gwcnet_",
-    "stereohg train hgstereo_synthetic",
+    "stereohg train hgstereo_",
     "stereohg train hourglass_",
     "stereohg train own.yaml -o runs/own --",
     "stereohg train psmnet_kitti2015",

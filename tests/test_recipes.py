@@ -23,6 +23,7 @@ PSMNET = ("psmnet_sceneflow", "psmnet_kitti2012", "psmnet_kitti2015")
 GWCNET = tuple(f"gwcnet_{kind}_{data}" for kind in ("g", "gc") for data in ("sceneflow", "kitti2012", "kitti2015"))
 HOURGLASS = ("hourglass_mpii", "hourglass_mpii_s8", "hourglass_coco", "hourglass_lsp")
 PUBLISHED = (*PSMNET, *GWCNET)
+OURS = ("hgstereo_synthetic", "hgstereo_rooms")
 ADAM = OptimiserConfig("adam", 1e-3, weight_decay=0, clip=None)  # 0.9 and 0.999 are PyTorch's
 
 
@@ -36,7 +37,7 @@ def recipe(name: str, *options: str, training: type[LoopConfig] = StereoTraining
 
 
 def test_these_are_all():
-    assert set(list_recipes()) == {*PUBLISHED, *HOURGLASS, "hourglass_figures", "hgstereo_synthetic"}
+    assert set(list_recipes()) == {*PUBLISHED, *HOURGLASS, "hourglass_figures", *OURS}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -95,7 +96,7 @@ def test_kitti_goes_on_from_weights_of_scene_flow(name):
         assert (own.loss.above, own.loss.below) == (0, None)
 
 
-def test_hgstereo_as_the_bundled_weights_were_made():
+def test_hgstereo_as_the_bundled_weights_were_begun():
     own = recipe("hgstereo_synthetic")
     assert (own.model.arguments, own.model.saved_max_disp, own.model.half) == ({"max_disp": 128}, 192, True)
     assert own.data.options == {"length": 10000, "height": 192, "width": 448, "max_disp": 127}
@@ -104,6 +105,17 @@ def test_hgstereo_as_the_bundled_weights_were_made():
     assert own.schedule == ScheduleConfig("cosine", warmup=100)
     assert (own.loss.name, own.loss.heads, own.loss.below) == ("distribution", [0.5, 1.0], 128)
     assert own.validation_data.name == "motorcycle"
+
+
+def test_hgstereo_as_the_bundled_weights_went_on():
+    own = recipe("hgstereo_rooms")
+    assert own.model.weights is None  # which are to be said
+    assert (own.model.arguments, own.model.saved_max_disp, own.model.half) == ({"max_disp": 144}, 192, True)
+    assert own.data.options == {"scenes": "mixed", "length": 100000, "height": 192, "width": 448, "max_disp": 110}
+    assert (own.augmentation.scale.low, own.augmentation.scale.high) == (1.0, 1.5)
+    assert own.augmentation.crop == RandomCrop(192, 448) and own.augmentation.patch.probability == 0.2
+    assert own.optimiser == OptimiserConfig("adamw", 8e-4, 1e-4, clip=1.0)
+    assert (own.loss.name, own.loss.heads, own.loss.below) == ("distribution", [0.5, 1.0], 144)
 
 
 def keypoints(name: str, *options: str) -> KeypointTraining:
