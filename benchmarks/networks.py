@@ -211,7 +211,7 @@ def answers(file: Path, left: Path | None = None, right: Path | None = None) -> 
     weights = published_weights(network)
     forms = {PUBLISHED: published_answer("psmnet", weights, left, right, network.align_corners)}
     ready = ready_for_inference(network)
-    for form in (OURS, OURS_HALF):
+    for form in FORMS[1:]:
         forms[form] = own_answer(ready, left, right, form == OURS_HALF)
     exact = own_answer(network.double(), left.double(), right.double(), False)
     found = {form: padding.unpad(answer.double()) for form, answer in (*forms.items(), ("float64", exact))}
