@@ -237,21 +237,21 @@ class _Search:
         height, width = left.shape[:2]
         size = scaled((height, width), self.scale)[::-1]
         normalisation = self.predictor.normalisation
-        pair = [to_tensor(_resized(image, size), **normalisation)[None] for image in (left, right)]
+        pair = [enlarged(to_tensor(_shrunk(image, size), **normalisation)[None], size[::-1]) for image in (left, right)]
         held = sum(array.nbytes for array in (left, right, *pair)) if self.predictor.device.type == "cpu" else 0
         widest = _multiple(size[0])  # no match lies farther away than the picture is wide
         self.levels = min(self.levels, widest)
         while True:
             disparity, similarity, padding = self.predictor._run(*pair, self.levels, self.memory, held)
-            share = share_at_range_end(_full_size(top_probability(similarity), padding), self.levels)
+            top = _full_size(top_probability(similarity), padding)[0, 0].cpu().numpy()
+            share = share_at_range_end(top, self.levels)
             wider = min(_multiple(1.5 * self.levels), widest)
             if share <= RANGE_SHARE or not self.widens or self.levels == widest:
                 break
             self.levels = wider
-        stretch = width / size[0]  # what scale came to after rounding to whole pixels
-        values = stretch * padding.unpad(disparity)[0].cpu().numpy()
-        sureness = _full_size(confidence(similarity), padding)
-        return _resized(values, (width, height)), _resized(sureness, (width, height)), self._notes(share, wider)
+        values = brought_back(padding.unpad(disparity), (height, width))
+        sureness = enlarged(_full_size(confidence(similarity), padding), (height, width))
+        return values[0].cpu().numpy(), sureness[0, 0].cpu().numpy(), self._notes(share, wider)
 
     def mean_confidence(self, left: np.ndarray, right: np.ndarray, scale: float) -> float:
         """Of the pair at another scale, over the network's own range."""
@@ -283,10 +283,10 @@ def share_at_range_end(probability: np.ndarray, max_disp: int) -> float:
     return float((probability[:, first:] > 0.5).mean())
 
 
-def _full_size(quarter: Tensor, padding: Padding) -> np.ndarray:
-    """(1,h,w) at a quarter of the padded size to (H,W) of the picture."""
+def _full_size(quarter: Tensor, padding: Padding) -> Tensor:
+    """(1,h,w) at a quarter of the padded size to (1,1,H,W) of the picture that was matched."""
     full = F.interpolate(quarter[None], scale_factor=4, mode="bilinear", align_corners=False)
-    return padding.unpad(full)[0, 0].cpu().numpy()
+    return padding.unpad(full)
 
 
 def _tell(notes: list[str], strict: bool) -> None:
@@ -309,11 +309,10 @@ def _mirrored(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return right[:, ::-1], left[:, ::-1]
 
 
-def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if image.shape[1::-1] == size:
-        return image
+def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """To this width and height by means over areas, where that is smaller; larger it is not made."""
     shrinks = size[0] < image.shape[1]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if shrinks else image
 
 
 def _multiple(levels: float) -> int:

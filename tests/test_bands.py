@@ -153,7 +153,7 @@ def test_predictions_within_a_memory_are_the_same():
     left, right, *_ = motorcycle()
     pair = [np.tile(picture[:400, 200:456], (2, 1, 1)) for picture in (left, right)]
     predictor = Predictor("hgstereo_s", precision="float32")
-    options = {"max_disp": 160, "left_right_check": True, "check": False}
+    options = {"max_disp": 160, "scale": 1.0, "left_right_check": True, "check": False}
     whole = predictor(*pair, **options)
     limit = Fitting(predictor.model).peak((1, 3, 800, 256), 160, 200)  # enough but for the pictures
     banded = predictor(*pair, **options, max_memory=limit)

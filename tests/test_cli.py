@@ -8,6 +8,7 @@ from stereohg.cli import COMMANDS, main
 from stereohg.data.files import read_disparity, read_pfm
 from stereohg.data.motorcycle import motorcycle
 from stereohg.data.synthetic import SyntheticStereo
+from stereohg.models.weights import read_card
 from stereohg.prediction import Predictor
 
 
@@ -122,7 +123,8 @@ def test_models_tell_what_they_cost(capsys):
     rows = {line.split()[0]: line.split() for line in told.splitlines() if line.strip()}
     assert rows["psmnet"][1:3] == ["5.22", "M"] and 325 < float(rows["psmnet"][3]) < 340
     assert 300 < int(rows["psmnet"][4]) < 1000 and rows["psmnet"][5] == "MB"
-    assert "hgstereo_s, bundled weights, Motorcycle of scikit-image, all pixels: epe 1.4" in told
+    ((data, metrics),) = read_card("hgstereo_s")["metrics"].items()
+    assert f"hgstereo_s, bundled weights, {data}: epe {metrics['epe']:g} px" in told
 
 
 @pytest.mark.parametrize("size", ["256", "0x512", "256x512x3", "axb"])

@@ -87,6 +87,7 @@ def test_a_fixed_size_equals_predict(tmp_path, pair):
 def test_it_runs_without_pytorch(tmp_path, pair, size, dynamic):
     """The example, as a user runs it, where importing PyTorch or this package fails."""
     model = stereohg.load_model("hgstereo_s", max_disp=32)
+    model.scale = 1.0 if dynamic else model.scale  # or Pillow enlarges the pictures, to whole levels of colour
     written = export(model, tmp_path / "model.onnx", size=size, dynamic=dynamic, check=False)
     check_graph(written.path)
     for picture, side in zip(pair, ("left", "right"), strict=True):
@@ -187,7 +188,7 @@ def test_half_precision_is_half_the_size(tmp_path, pair):
 )
 def test_options_that_cannot_be(tmp_path, options, told):
     with pytest.raises(ValueError, match=told):
-        export(stereohg.load_model("hgstereo_s"), tmp_path / "model.onnx", **options)
+        export(stereohg.load_model("hgstereo_s", max_disp=192), tmp_path / "model.onnx", **options)
     assert not list(tmp_path.iterdir())
     with pytest.raises(ValueError, match="no network that can be exported"):
         export(BasicBlock(3, 3), tmp_path / "model.onnx")

@@ -271,7 +271,9 @@ def check_loop(names: dict, place: Path) -> None:
 
 def check_card(names: dict, place: Path) -> None:
     card = names["card"]
-    assert card["training"]["settings"]["steps"] == 2500 and card["training"]["photographs"] and card["metrics"]
+    training = card["training"]
+    assert training["settings"]["steps"] == 780 and training["weights_before"]["settings"]["steps"] == 2500
+    assert training["photographs"] and card["metrics"]
 
 
 def check_people(names: dict, place: Path) -> None:
