@@ -7,6 +7,7 @@ peak, and what was estimated. The largest has to stay below 6 GB.
 """
 
 import json
+import math
 import sys
 import warnings
 from pathlib import Path
@@ -20,6 +21,8 @@ from stereohg.bands import Fitting
 from stereohg.data.motorcycle import motorcycle
 from stereohg.measure import measured
 from stereohg.memory import parse_memory
+from stereohg.models.scale import scaled
+from stereohg.models.stereo import MAX_DISP_MULTIPLE
 from stereohg.models.weights import bundled_names
 
 LIMIT = "6GB"
@@ -66,9 +69,13 @@ def predict_once(name: str, height: int, width: int, levels: int) -> dict[str, f
 
 def chosen(predictor: Predictor, height: int, width: int, levels: int) -> dict[str, float]:
     """Into how many bands the pair was cut, and the estimate."""
-    multiple = predictor.model.multiple
-    shape = (1, 3, *(-(-n // multiple) * multiple for n in (height, width)))
-    held = 2 * 2 * 3 * 4 * height * width  # two pictures, and their tensors, of three channels in float32
+    multiple, scale = predictor.model.multiple, predictor.model.scale
+    rows, columns = scaled((height, width), scale)
+    held = (
+        2 * 3 * 4 * (height * width + rows * columns)
+    )  # two pictures, and two tensors, in float32
+    shape = (1, 3, *(-(-n // multiple) * multiple for n in (rows, columns)))
+    levels = math.ceil(scale * levels / MAX_DISP_MULTIPLE) * MAX_DISP_MULTIPLE
     fitting = Fitting(predictor.model)
     bands = fitting.bands(shape, levels, parse_memory(LIMIT), held)
     estimate = held + fitting.peak(shape, levels, bands[0].stop - bands[0].start)
