@@ -71,9 +71,7 @@ def chosen(predictor: Predictor, height: int, width: int, levels: int) -> dict[s
     """Into how many bands the pair was cut, and the estimate."""
     multiple, scale = predictor.model.multiple, predictor.model.scale
     rows, columns = scaled((height, width), scale)
-    held = (
-        2 * 3 * 4 * (height * width + rows * columns)
-    )  # two pictures, and two tensors, in float32
+    held = 2 * 3 * 4 * (height * width + rows * columns)  # two pictures, and two tensors, in float32
     shape = (1, 3, *(-(-n // multiple) * multiple for n in (rows, columns)))
     levels = math.ceil(scale * levels / MAX_DISP_MULTIPLE) * MAX_DISP_MULTIPLE
     fitting = Fitting(predictor.model)
