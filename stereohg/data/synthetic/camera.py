@@ -59,9 +59,6 @@ class Atlas:
         bottom = torch.lerp(corner(y1, x0), corner(y1, x1), along.unsqueeze(-1))
         return torch.lerp(top, bottom, down.unsqueeze(-1))
 
-    def to(self, device: torch.device | str) -> "Atlas":
-        return Atlas(self.tiles.to(device), self.masks.to(device))
-
 
 def _neighbours(position: Tensor, side: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     low = position.floor()

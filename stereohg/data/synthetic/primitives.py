@@ -8,7 +8,7 @@ Shapes: B scenes, P slots, H height, W width; depth (B,H,W) in baselines, infini
 and Y (H,) of each scene: (B,1,W) and (B,H,1).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -52,10 +52,6 @@ class Primitives:
     gloss: Tensor
     sun: Tensor
     ambient: Tensor
-
-    def to(self, device: torch.device | str) -> "Primitives":
-        moved = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Primitives(**{name: x.to(device) if isinstance(x, Tensor) else x for name, x in moved.items()})
 
 
 @dataclass(frozen=True)
