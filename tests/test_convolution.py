@@ -1,13 +1,15 @@
-"""Convolutions of volumes against PyTorch's own, where ours take another way."""
+"""Convolutions against PyTorch's own, where ours take another way."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from stereohg.nn import Conv3d, ConvTranspose3d
-from stereohg.nn.convolution import SMALL, conv_to_one
+from stereohg.nn import Conv2d, Conv3d, ConvTranspose3d
+from stereohg.nn.convolution import FEWEST_CHANNELS, SMALL, conv_to_one
+from stereohg.nn.weight_gradient import weight_gradient
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last_3d]
 
@@ -80,3 +82,71 @@ def test_the_quick_ways_are_taken(monkeypatch):
     assert taken == ["one"]
     Conv3d(64, 8, 3, padding=1)(torch.randn(1, 64, 4, 6, 80))
     assert taken == ["one"] + 3 * ["exchanged"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    batch=st.integers(1, 2),
+    channels=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    size=st.lists(st.integers(1, 7), min_size=2, max_size=3),
+    dilation=st.integers(1, 3),
+    tile_bytes=st.sampled_from([1, 1000, 10000]),
+)
+def test_weight_gradient(batch, channels, size, dilation, tile_bytes):
+    dim, (inputs, outputs) = len(size), channels
+    dilation = dilation if dim == 2 else 1
+    layout = torch.channels_last if dim == 2 else torch.channels_last_3d
+    x, gradient = (random(batch, count, *size).contiguous(memory_format=layout) for count in (inputs, outputs))
+    kernel = random(outputs, inputs, *dim * [3]).requires_grad_()
+    convolve = F.conv2d if dim == 2 else F.conv3d
+    convolve(x, kernel, padding=dilation, dilation=dilation).backward(gradient)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stereohg.nn.weight_gradient.TILE_BYTES", tile_bytes)
+        torch.testing.assert_close(weight_gradient(x, gradient, dilation), kernel.grad)
+
+
+def test_weight_gradient_by_hand():
+    x, gradient = torch.zeros(1, 1, 3, 4), torch.zeros(1, 1, 3, 4)
+    x[0, 0, 1, 2], gradient[0, 0, 0, 3] = 5.0, 7.0  # the gradient's pixel sees x one row below, one column to its left
+    expected = torch.zeros(1, 1, 3, 3)
+    expected[0, 0, 2, 0] = 35.0
+    torch.testing.assert_close(weight_gradient(x, gradient), expected)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("dim", "dilation"), [(2, 1), (2, 2), (3, 1)])
+def test_layers_learn_by_products(dim, dilation, bias, monkeypatch):
+    """The same answer and gradients as PyTorch's layer, to float32, by way of ``weight_gradient``."""
+    ours, theirs = (
+        make(FEWEST_CHANNELS, 32, 3, padding=dilation, dilation=dilation, bias=bias)
+        for make in ((Conv2d, nn.Conv2d) if dim == 2 else (Conv3d, nn.Conv3d))
+    )
+    theirs.load_state_dict(ours.state_dict())
+    layout = torch.channels_last if dim == 2 else torch.channels_last_3d
+    size = (2, FEWEST_CHANNELS, *(14, 32, 32)[-dim:])
+    x = random(*size, dtype=torch.float32).contiguous(memory_format=layout)
+    answers, taken = [], []
+    monkeypatch.setattr(
+        "stereohg.nn.convolution.weight_gradient", lambda *given: taken.append(1) or weight_gradient(*given)
+    )
+    for layer in (ours.to(memory_format=layout), theirs.to(memory_format=layout)):
+        own_x = x.clone().requires_grad_()
+        y = layer(own_x)
+        y.square().sum().backward()
+        answers.append((y, own_x.grad, *(parameter.grad for parameter in layer.parameters())))
+    assert len(taken) == 1
+    for own, plain in zip(*answers, strict=True):
+        torch.testing.assert_close(own, plain, rtol=1e-5, atol=1e-5 * plain.abs().max().item())
+
+
+def test_products_are_for_float32_with_channels_innermost(monkeypatch):
+    monkeypatch.setattr("stereohg.nn.convolution.weight_gradient", None)  # not to be called
+    layer, x = Conv2d(24, 24, 3, padding=1), torch.randn(1, 24, 32, 32)
+    layer(x).sum().backward()
+    layer, x = layer.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    layer(x[..., :31, :31].contiguous(memory_format=torch.channels_last)).sum().backward()  # too small
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(x).sum().backward()
+    layer.double()(x.double()).sum().backward()
+    with torch.no_grad():
+        layer(x.double())

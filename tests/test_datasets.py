@@ -13,9 +13,10 @@ from stereohg.data.folder import StereoFolder
 from stereohg.data.kitti import GWCNET_VAL_2012, GWCNET_VAL_2015, Kitti2012, Kitti2015
 from stereohg.data.middlebury import Middlebury
 from stereohg.data.preprocess import as_rgb, to_tensor
+from stereohg.data.registry import create_dataset
 from stereohg.data.sceneflow import SceneFlow
 from stereohg.data.stereo import StereoFiles, SyntheticPairs, collate, match
-from stereohg.data.synthetic import SyntheticStereo
+from stereohg.data.synthetic import KeptScenes, SyntheticStereo
 from stereohg.data.transforms import HorizontalFlip, RandomCrop
 from tests import trees
 
@@ -401,3 +402,28 @@ def test_synthetic_pairs_are_new_every_epoch():
     np.testing.assert_array_equal(second.left, scenes[7].left)
     np.testing.assert_array_equal(first.visible, ~scenes[6].occluded)
     assert first.name == "scene_6" and first.valid.all() and len(dataset) == 2
+
+
+def test_kept_scenes_are_rendered_once(tmp_path, monkeypatch):
+    def dataset(seed):
+        return create_dataset("synthetic", length=2, height=48, width=96, max_disp=24, keep=tmp_path, seed=seed)
+
+    first, other = dataset(0)[1], dataset(1)[1]
+    monkeypatch.setattr(SyntheticStereo, "__getitem__", None)  # nothing can be rendered from here on
+    again = dataset(0)
+    again.set_epoch(3)  # every epoch has the scenes of the first
+    for name, array in first.arrays().items():
+        np.testing.assert_array_equal(getattr(again[1], name), array)
+    assert not np.array_equal(other.left, first.left)
+    np.testing.assert_array_equal(dataset(1)[1].left, other.left)
+
+
+def test_damaged_kept_scenes_are_rendered_anew(tmp_path):
+    scenes = SyntheticStereo(48, 96, max_disp=24)
+    kept = KeptScenes(scenes, tmp_path)
+    kept[0]
+    whole = kept.path(0).read_bytes()
+    kept.path(0).write_bytes(whole[: len(whole) // 2])
+    np.testing.assert_array_equal(kept[0].left, scenes[0].left)
+    assert kept.path(0).read_bytes() == whole
+    assert len(list(tmp_path.rglob("*.npz"))) == 1

@@ -34,17 +34,23 @@ def test_by_hand():
         assert ours(x).flatten().tolist() == pytest.approx([-1, 1, -1, 1])
 
 
-def test_gradients_are_pytorchs():
-    ours, plain = layers(4)
-    x = torch.randn(2, 4, 5, 6).contiguous(memory_format=torch.channels_last).requires_grad_()
+@pytest.mark.parametrize("shape", [(2, 4, 5, 6), (3, 24, 32, 40)])
+def test_gradients_are_pytorchs(shape):
+    ours, plain = layers(shape[1])
+    factors = torch.randn(shape)
+    gradients = []
     for layer in (ours, plain):
-        layer(x).square().sum().backward()
-    torch.testing.assert_close(ours.weight.grad, plain.weight.grad)
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=torch.channels_last)
+        (layer(x.requires_grad_()) * factors).square().sum().backward()
+        gradients.append((x.grad, layer.weight.grad, layer.bias.grad))
+    for own, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5 * other.abs().max().item())
 
 
-def test_the_quick_way_is_taken(monkeypatch):
+@pytest.mark.parametrize("learns", [False, True])
+def test_the_quick_way_is_taken(monkeypatch, learns):
     ours, plain = layers(4)
     x = torch.randn(2, 4, 5, 6).contiguous(memory_format=torch.channels_last)
     monkeypatch.setattr(nn.InstanceNorm2d, "forward", lambda *_: pytest.fail("PyTorch's way was taken"))
-    with torch.no_grad():
-        ours(x)
+    with torch.set_grad_enabled(learns):
+        assert ours(x).is_contiguous(memory_format=torch.channels_last)

@@ -24,7 +24,7 @@ from stereohg.calibration.formats import read_calibration
 from stereohg.data.files import read_disparity, read_image
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, as_rgb, normalise
 from stereohg.data.samples import OnError, SampleDataset, some_of
-from stereohg.data.synthetic import SyntheticMix, SyntheticRooms, SyntheticStereo
+from stereohg.data.synthetic import KeptScenes, SyntheticMix, SyntheticRooms, SyntheticStereo
 
 # --- samples --------------------------------------------------------------------------------------------------------
 
@@ -314,11 +314,11 @@ def no_pairs(where: Path, set_name: str, expected: str) -> FileNotFoundError:
 
 
 class SyntheticPairs(StereoDataset):
-    """The synthetic scenes as a set of ``length`` pairs; every epoch has scenes of its own."""
+    """The synthetic scenes as a set of ``length`` pairs; every epoch has scenes of its own, unless they are kept."""
 
     def __init__(
         self,
-        scenes: SyntheticStereo | SyntheticRooms | SyntheticMix,
+        scenes: SyntheticStereo | SyntheticRooms | SyntheticMix | KeptScenes,
         length: int,
         transform: Transform | None = None,
         seed: int = 0,
@@ -330,7 +330,7 @@ class SyntheticPairs(StereoDataset):
         return self.length
 
     def read_of(self, index: int, epoch: int) -> StereoSample:
-        return self.read(epoch * self.length + index)
+        return self.read(index if isinstance(self.scenes, KeptScenes) else epoch * self.length + index)
 
     def read(self, index: int) -> StereoSample:
         """Any scene there is, whatever the length."""

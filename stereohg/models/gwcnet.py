@@ -8,7 +8,6 @@ similarity (B,D/4,H/4,W/4), disparity (B,H,W).
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.models.features import ResidualTrunk, fusion, initialise_as_published, similarity_head
@@ -59,7 +58,7 @@ class GwcNet(StereoNetwork):
         of_groups, of_concatenated = first.conv.weight[:, :NUM_GROUPS], first.conv.weight[:, NUM_GROUPS:]
         is_innermost = not first.conv.weight.is_contiguous()
         volume = groupwise_volume(left, right, self.num_levels, NUM_GROUPS, channels_last=is_innermost)
-        convolved = F.conv3d(volume, of_groups, first.conv.bias, padding=1)
+        convolved = first.conv._conv_forward(volume, of_groups, first.conv.bias)
         if concatenated:
             convolved = convolved.add_(concat_volume_conv(*concatenated, self.num_levels, of_concatenated))
         return second(first.finish(convolved))

@@ -1,6 +1,6 @@
 """What every network is made of: it knows no task, no file and no device, and imports torch alone."""
 
-from stereohg.nn.convolution import Conv3d, ConvTranspose3d
+from stereohg.nn.convolution import Conv2d, Conv3d, ConvTranspose3d
 from stereohg.nn.hourglass import Hourglass
 from stereohg.nn.layers import BasicBlock, Bottleneck, ConvNormAct
 from stereohg.nn.regression import confidence, convex_upsample, soft_argmax, soft_argmin, upsampled_soft_argmin
@@ -9,6 +9,7 @@ from stereohg.nn.volume import concat_volume, concat_volume_conv, correlation_vo
 __all__ = [
     "BasicBlock",
     "Bottleneck",
+    "Conv2d",
     "Conv3d",
     "ConvNormAct",
     "ConvTranspose3d",

@@ -4,18 +4,22 @@ On the CPU PyTorch adds up a channels-last tensor row after row in float32, whic
 of a plain tensor they are good to 1e-7. Here they are in both. Shapes: (B,C,H,W) and (B,C,D,H,W).
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ROWS = 512  # added up in float32; their sums in float64
+from stereohg.nn.layout import channels_last, is_channels_last
+
+ROWS = 128  # added up in float32; their sums in float64
 
 
 class _BatchNorm(nn.modules.batchnorm._BatchNorm):
     def forward(self, x: Tensor) -> Tensor:
-        if not (self.training and _is_inexact_in_torch(x)):
+        if not (self.training and is_inexact_in_torch(x)):
             return super().forward(x)
-        y, mean, variance = _Normalised.apply(x, self.weight, self.bias, self.eps)
+        y, mean, variance = Normalised.apply(x, self.weight, self.bias, self.eps)
         if self.track_running_stats:
             self.num_batches_tracked.add_(1)
             share = self.momentum if self.momentum is not None else 1 / self.num_batches_tracked.item()
@@ -33,15 +37,12 @@ class BatchNorm3d(_BatchNorm, nn.BatchNorm3d):
     """``torch.nn.BatchNorm3d``."""
 
 
-class _Normalised(torch.autograd.Function):
+class Normalised(torch.autograd.Function):
     """By the batch's own mean and (biased) variance, which come back as well, in float64."""
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        count = x.numel() // x.shape[1]
-        total, squares = _sums(x, x)
-        mean = total / count
-        variance = (squares / count - mean.square()).clamp_(min=0)
+        mean, variance = _moments(x)
         ctx.save_for_backward(x, weight, mean, (variance + eps).rsqrt())
         ctx.mark_non_differentiable(mean, variance)
         y = F.batch_norm(x, mean.to(x.dtype), variance.to(x.dtype), weight, bias, eps=eps)
@@ -51,39 +52,61 @@ class _Normalised(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor, *_) -> tuple[Tensor | None, ...]:
         x, weight, mean, scale = ctx.saved_tensors
-        gradient = gradient.contiguous(memory_format=_layout(x))
+        gradient = gradient.contiguous(memory_format=channels_last(x))
         count = x.numel() // x.shape[1]
-        total, products = _sums(gradient, x)
-        of_weight = (products - mean * total) * scale
-        # scale * weight * (gradient - total / count - normalised x * of_weight / count), as a sum of three terms
+        of_weight, of_bias = _of_weight_and_bias(gradient, x, mean, scale)
+        # scale * weight * (gradient - of_bias / count - normalised x * of_weight / count), as a sum of three terms
         of_gradient = weight * scale
         of_x = -of_gradient * scale * of_weight / count
-        constant = -of_gradient * total / count - of_x * mean
+        constant = -of_gradient * of_bias / count - of_x * mean
         of_gradient, of_x, constant = (
             term.to(x.dtype).view(-1, *[1] * (x.dim() - 2)) for term in (of_gradient, of_x, constant)
         )
         of_input = torch.addcmul(constant, x, of_x).addcmul_(gradient, of_gradient)
-        return of_input, of_weight.to(weight.dtype), total.to(weight.dtype), None
+        return of_input, of_weight.to(weight.dtype), of_bias.to(weight.dtype), None
 
 
-def _sums(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums of x and of x times y for each channel, in float64: (C,), (C,)."""
-    x, y = (t.movedim(1, -1).flatten(0, -2) for t in (x, y))
-    total, products = x.new_zeros(2, x.shape[1], dtype=torch.float64)
-    whole = len(x) // ROWS * ROWS
-    for part, rows in ((slice(whole), ROWS), (slice(whole, None), len(x) - whole)):
-        if rows:
-            a, b = (t[part].unflatten(0, (-1, rows)) for t in (x, y))
-            total += a.sum(1).sum(0, dtype=torch.float64)
-            # as matrix products, of which only the diagonals count: quicker than a product in memory
-            products += torch.bmm(a.transpose(1, 2), b).diagonal(dim1=1, dim2=2).sum(0, dtype=torch.float64)
-    return total, products
+def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and (biased) variance of each channel, in float64: (C,), (C,)."""
+    count, channels = x.numel() // x.shape[1], x.shape[1]
+    parts = []
+    for (part,) in _pieces(x):
+        mean, variance = torch.batch_norm_update_stats(part, None, None, 0.0)
+        parts.append((part.shape[2], mean.double().view(-1, channels), variance.double().view(-1, channels)))
+    mean = sum(rows * means.sum(0) for rows, means, _ in parts) / count
+    squares = (rows * (variances + (means - mean).square()).sum(0) for rows, means, variances in parts)
+    return mean, sum(squares) / count
 
 
-def _is_inexact_in_torch(x: Tensor) -> bool:
+def _of_weight_and_bias(gradient: Tensor, x: Tensor, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of the gradient times the normalised x, and of the gradient, for each channel, in float64: (C,), (C,)."""
+    channels = x.shape[1]
+    of_weight, of_bias = x.new_zeros(2, channels, dtype=torch.float64)
+    for own_gradient, own_x in _pieces(gradient, x):
+        statistics = (t.to(x.dtype).repeat(own_x.shape[1] // channels) for t in (mean, scale))
+        sums = torch.ops.aten.native_batch_norm_backward(
+            own_gradient, own_x, None, None, None, *statistics, True, 0.0, [False, True, True]
+        )[1:]
+        of_own_weight, of_own_bias = (t.view(-1, channels).sum(0, dtype=torch.float64) for t in sums)
+        of_weight += of_own_weight
+        of_bias += of_own_bias
+    return of_weight, of_bias
+
+
+def _pieces(*tensors: Tensor) -> Iterator[list[Tensor]]:
+    """(B,C,...) as ``ROWS`` rows of k C channels, (1,kC,ROWS,1), and once more as what is left: each sum is short.
+
+    PyTorch's own batch norm of such a view gives k sums for each channel.
+    """
+    maps = [x.movedim(1, -1).flatten(0, -2) for x in tensors]
+    count = len(maps[0])
+    whole = count // ROWS * ROWS
+    for rows, part in ((ROWS, slice(0, whole)), (count - whole, slice(whole, count))):
+        if part.start < part.stop:
+            yield [x[part].reshape(1, rows, 1, -1).permute(0, 3, 1, 2) for x in maps]
+
+
+def is_inexact_in_torch(x: Tensor) -> bool:
+    """Whether it is on a CPU, in float32, channels-last, and has more than one value a channel."""
     several = x.numel() > x.shape[1]
-    return x.device.type == "cpu" and x.dtype == torch.float32 and several and x.is_contiguous(memory_format=_layout(x))
-
-
-def _layout(x: Tensor) -> torch.memory_format:
-    return torch.channels_last_3d if x.dim() == 5 else torch.channels_last
+    return x.device.type == "cpu" and x.dtype == torch.float32 and several and is_channels_last(x)

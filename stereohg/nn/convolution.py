@@ -1,6 +1,6 @@
-"""Convolutions of volumes with PyTorch's own weights and numbers, by another way where PyTorch's is slow or wrong.
+"""Convolutions with PyTorch's own weights and numbers, by another way where PyTorch's is slow or wrong.
 
-Shapes: B batch, C channels, D disparity levels, H height, W width; volume (B,C,D,H,W).
+Shapes: B batch, C channels, D disparity levels, H height, W width; image (B,C,H,W), volume (B,C,D,H,W).
 """
 
 from contextlib import nullcontext
@@ -10,11 +10,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stereohg.nn.layout import channels_last, is_channels_last
+from stereohg.nn.weight_gradient import weight_gradient
+
 SMALL = 20480  # B C D H up to which PyTorch (checked at 2.6 to 2.13) takes a loop in place of oneDNN in float32
+FEWEST_CHANNELS, FEWEST_PIXELS = 24, 1024  # H W; with fewer, ``weight_gradient`` is no quicker than PyTorch
+
+
+class Conv2d(nn.Conv2d):
+    """``torch.nn.Conv2d``; on a CPU quick to train with its channels innermost."""
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if _learns_by_products(self, x, weight):
+            return _Convolution.apply(x, weight, bias, self.dilation[0])
+        return super()._conv_forward(x, weight, bias)
 
 
 class Conv3d(nn.Conv3d):
-    """``torch.nn.Conv3d``; on a CPU, quick with one output channel and on small volumes, and right with two levels."""
+    """``torch.nn.Conv3d``; on a CPU quick with one output channel, on small volumes and to train, right with two levels.
+
+    Quick to train is one whose channels are innermost.
+    """
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if _has_quick_ways(x):
@@ -22,6 +38,8 @@ class Conv3d(nn.Conv3d):
                 return conv_to_one(x, weight, bias)
             if _is_small(x) or _has_two_levels(x):
                 return _exchanged(super()._conv_forward(_exchanged(x), _exchanged(weight), bias))
+            if _learns_by_products(self, x, weight):
+                return _Convolution.apply(x, weight, bias, 1)
         return super()._conv_forward(x, weight, bias)
 
     def _is_head(self) -> bool:
@@ -53,6 +71,29 @@ def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         return total if bias is None else total + bias.view(-1, 1, 1, 1)
 
 
+class _Convolution(torch.autograd.Function):
+    """A convolution of size 3 and stride 1 that keeps the size, and whose kernel learns from ``weight_gradient``."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.dilation, ctx.has_bias = dilation, bias is not None
+        convolve = F.conv2d if x.dim() == 4 else F.conv3d
+        return convolve(x, weight, bias, padding=dilation, dilation=dilation)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=channels_last(x))
+        ones, dilation = [1] * (x.dim() - 2), [ctx.dilation] * (x.dim() - 2)
+        wanted = [ctx.needs_input_grad[0], False, ctx.has_bias]
+        of_x, _, of_bias = torch.ops.aten.convolution_backward(
+            gradient, x, weight, weight.shape[:1], ones, dilation, dilation, False, [0 for _ in ones], 1, wanted
+        )
+        return of_x, weight_gradient(x, gradient, ctx.dilation), of_bias, None
+
+
 class _MovedSum(torch.autograd.Function):
     """(B,9,D,H,W) -> (B,1,D,H,W): the sum of the nine maps, each moved by its place in D and H (-1, 0, 1)."""
 
@@ -77,6 +118,27 @@ class _MovedSum(torch.autograd.Function):
 
 def _has_quick_ways(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dim() == 5 and not torch.compiler.is_compiling()
+
+
+def _learns_by_products(conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor) -> bool:
+    return (
+        torch.is_grad_enabled()
+        and weight.requires_grad
+        and x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and is_channels_last(x)
+        and set(conv.kernel_size) == {3}
+        and set(conv.stride) == {1}
+        and conv.padding == conv.dilation
+        and conv.dilation[0] == conv.dilation[-1]
+        and (conv.dilation[0] == 1 or x.dim() == 4)
+        and conv.groups == 1
+        and conv.padding_mode == "zeros"
+        and min(weight.shape[:2]) >= FEWEST_CHANNELS
+        and prod(x.shape[-2:]) >= FEWEST_PIXELS
+    )
 
 
 def _exchanged(x: Tensor) -> Tensor:

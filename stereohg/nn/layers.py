@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stereohg.nn.batch_norm import BatchNorm2d, BatchNorm3d
-from stereohg.nn.convolution import Conv3d, ConvTranspose3d
+from stereohg.nn.convolution import Conv2d, Conv3d, ConvTranspose3d
 from stereohg.nn.instance_norm import InstanceNorm2d
 
-CONVOLUTION = {2: nn.Conv2d, 3: Conv3d}
+CONVOLUTION = {2: Conv2d, 3: Conv3d}
 TRANSPOSED = {2: nn.ConvTranspose2d, 3: ConvTranspose3d}
 BATCH_NORM = {2: BatchNorm2d, 3: BatchNorm3d}
 INSTANCE_NORM = {2: InstanceNorm2d, 3: nn.InstanceNorm3d}

@@ -1,0 +1,41 @@
+"""Scenes that stay on disk once they are rendered, for training that passes over them more than once."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from stereohg.data.files import replacing
+from stereohg.data.synthetic.scene import Scene
+
+
+@dataclass(frozen=True)
+class KeptScenes:
+    """``scenes`` out of a folder, into which each goes when it is first asked for.
+
+    A scene takes ten bytes a pixel. Every kind, size and seed has a folder of its own in it.
+
+    Args:
+        scenes: a source, a dataclass of ``stereohg.data.synthetic``.
+        folder: made where it is missing.
+    """
+
+    scenes: object
+    folder: Path
+
+    def __getitem__(self, index: int) -> Scene:
+        path = self.path(index)
+        try:
+            with np.load(path) as kept:
+                return Scene(**kept)
+        except (FileNotFoundError, BadZipFile, ValueError, TypeError):  # never rendered, or damaged
+            scene = self.scenes[index]
+            with replacing(path) as part:
+                np.savez(part, **{field.name: getattr(scene, field.name) for field in fields(scene)})
+            return scene
+
+    def path(self, index: int) -> Path:
+        """Where a scene lies or would lie."""
+        settings = "_".join(f"{value:g}" for value in asdict(self.scenes).values())
+        return Path(self.folder, f"{type(self.scenes).__name__}_{settings}", f"{index}.npz")
