@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other, and the README's tables of what came out.
+"""Every benchmark, one after the other, and the tables of what came out.
 
     python -m benchmarks [--weights pretrained_model_KITTI2015.tar --pairs left.png right.png ...]
 
@@ -10,7 +10,7 @@ import sys
 
 from benchmarks import tables
 
-BENCHMARKS = ("networks", "large", "motorcycle", "trust", "training", "export", "keypoints", "data")
+BENCHMARKS = ("networks", "large", "motorcycle", "trust", "adapting", "training", "export", "keypoints", "data")
 
 
 def main(options: list[str]) -> None:

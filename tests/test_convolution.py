@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from stereohg.nn import Conv2d, Conv3d, ConvTranspose3d
-from stereohg.nn.convolution import FEWEST_CHANNELS, SMALL, conv_to_one
+from stereohg.nn.convolution import FEWEST_CHANNELS, SMALL, add_output, conv_to_one
 from stereohg.nn.weight_gradient import weight_gradient
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last_3d]
@@ -150,3 +150,21 @@ def test_products_are_for_float32_with_channels_innermost(monkeypatch):
     layer.double()(x.double()).sum().backward()
     with torch.no_grad():
         layer(x.double())
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+@pytest.mark.parametrize("bias", [False, True])
+def test_add_output(layout, bias, monkeypatch):
+    """The same sum, in place; as a product where the layer comes down to a 1-wide convolution."""
+    products = []
+    whole = Tensor.addmm_
+    monkeypatch.setattr(Tensor, "addmm_", lambda *given: products.append(1) or whole(*given))
+    one_wide = Conv3d(6, 5, 1, bias=bias)
+    x, total = (random(2, channels, 3, 4, 5, dtype=torch.float32).contiguous(memory_format=layout) for channels in (6, 5))
+    layers = [nn.Sequential(one_wide, nn.Identity()), nn.Sequential(one_wide, nn.ReLU()), Conv3d(6, 5, 3, padding=1)]
+    with torch.no_grad():
+        for layer in layers:
+            expected, own = total + layer(x), total.clone()
+            assert add_output(own, layer, x) is own
+            torch.testing.assert_close(own, expected)
+    assert len(products) == (1 if layout == torch.channels_last_3d else 0)

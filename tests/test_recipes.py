@@ -23,7 +23,7 @@ PSMNET = ("psmnet_sceneflow", "psmnet_kitti2012", "psmnet_kitti2015")
 GWCNET = tuple(f"gwcnet_{kind}_{data}" for kind in ("g", "gc") for data in ("sceneflow", "kitti2012", "kitti2015"))
 HOURGLASS = ("hourglass_mpii", "hourglass_mpii_s8", "hourglass_coco", "hourglass_lsp")
 PUBLISHED = (*PSMNET, *GWCNET)
-OURS = ("hgstereo_synthetic", "hgstereo_rooms")
+OURS = ("hgstereo_synthetic", "hgstereo_rooms", "finetune", "adapt")
 ADAM = OptimiserConfig("adam", 1e-3, weight_decay=0, clip=None)  # 0.9 and 0.999 are PyTorch's
 
 
@@ -110,12 +110,19 @@ def test_hgstereo_as_the_bundled_weights_were_begun():
 def test_hgstereo_as_the_bundled_weights_went_on():
     own = recipe("hgstereo_rooms")
     assert own.model.weights is None  # which are to be said
-    assert (own.model.arguments, own.model.saved_max_disp, own.model.half) == ({"max_disp": 144}, 192, True)
-    assert own.data.options == {"scenes": "mixed", "length": 100000, "height": 192, "width": 448, "max_disp": 110}
+    assert (own.model.arguments, own.model.saved_max_disp, own.model.half) == ({"max_disp": 160}, 192, True)
+    assert own.data.options == {"scenes": "mixed", "length": 4000, "height": 224, "width": 512, "max_disp": 110}
     assert (own.augmentation.scale.low, own.augmentation.scale.high) == (1.0, 1.5)
     assert own.augmentation.crop == RandomCrop(192, 448) and own.augmentation.patch.probability == 0.2
-    assert own.optimiser == OptimiserConfig("adamw", 8e-4, 1e-4, clip=1.0)
-    assert (own.loss.name, own.loss.heads, own.loss.below) == ("distribution", [0.5, 1.0], 144)
+    assert own.optimiser == OptimiserConfig("adamw", 1e-3, 1e-4, clip=1.0)
+    assert (own.loss.name, own.loss.heads, own.loss.below) == ("distribution", [0.5, 1.0], 160)
+
+
+@pytest.mark.parametrize(("name", "loss"), [("finetune", "distribution"), ("adapt", "photometric")])
+def test_recipes_for_pairs_of_ones_own(name, loss):
+    own = recipe(name)
+    assert (own.model.weights, own.model.arguments, own.data.name) == ("hgstereo_s", {"max_disp": 192}, "folder")
+    assert own.freeze_batch_norm and own.loss.name == loss and own.data.root is None
 
 
 def keypoints(name: str, *options: str) -> KeypointTraining:
@@ -179,7 +186,7 @@ def test_a_recipe_of_ones_own_is_a_file(tmp_path):
 
 
 def test_recipes_that_there_are_not(tmp_path):
-    with pytest.raises(FileNotFoundError, match="psmnet_mars is neither a recipe nor a file; recipes are gwcnet_g_kit"):
+    with pytest.raises(FileNotFoundError, match="psmnet_mars is neither a recipe nor a file; recipes are adapt, finetune, gwcnet_g_kit"):
         find_recipe("psmnet_mars")
     with pytest.raises(FileNotFoundError, match="neither a recipe nor a file"):
         find_recipe(str(tmp_path))  # a folder

@@ -5,6 +5,7 @@ from pathlib import Path
 from stereohg.training.config import KeypointTraining, StereoTraining
 from stereohg.training.keypoints import KeypointTask
 from stereohg.training.loop import train as run
+from stereohg.training.self_supervision import SelfSupervisedTask
 from stereohg.training.stereo import StereoTask
 
 
@@ -19,7 +20,8 @@ def train(output: Path, **settings) -> None:
         output: folder of the run: checkpoints, history.jsonl, settings.yaml, best.safetensors, NAME.safetensors.
     """
     config = StereoTraining(**settings)
-    run(StereoTask(config), config, output)
+    make_task = SelfSupervisedTask if config.loss.name == "photometric" else StereoTask
+    run(make_task(config), config, output)
 
 
 def train_keypoints(output: Path, **settings) -> None:

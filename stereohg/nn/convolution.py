@@ -71,6 +71,19 @@ def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         return total if bias is None else total + bias.view(-1, 1, 1, 1)
 
 
+def add_output(total: Tensor, layer: nn.Module, x: Tensor) -> Tensor:
+    """``total.add_(layer(x))``; for inference.
+
+    A 1-wide convolution with channels innermost is a product of matrices, which BLAS adds where the total lies.
+    """
+    conv = _only_convolution(layer)
+    if conv is None or not _adds_as_product(conv, total, x):
+        return total.add_(layer(x))
+    rows, of_total = (t.movedim(1, -1).flatten(0, -2) for t in (x, total))
+    of_total.addmm_(rows, conv.weight.flatten(1).t())
+    return total if conv.bias is None else total.add_(conv.bias.view(-1, *[1] * (x.dim() - 2)))
+
+
 class _Convolution(torch.autograd.Function):
     """A convolution of size 3 and stride 1 that keeps the size, and whose kernel learns from ``weight_gradient``."""
 
@@ -138,6 +151,27 @@ def _learns_by_products(conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor) 
         and conv.padding_mode == "zeros"
         and min(weight.shape[:2]) >= FEWEST_CHANNELS
         and prod(x.shape[-2:]) >= FEWEST_PIXELS
+    )
+
+
+def _only_convolution(layer: nn.Module) -> nn.Module | None:
+    """What a layer consists of, when that is one convolution."""
+    parts = [part for part in layer.children() if not isinstance(part, nn.Identity)] or [layer]
+    return parts[0] if len(parts) == 1 and isinstance(parts[0], nn.Conv2d | nn.Conv3d) else None
+
+
+def _adds_as_product(conv: nn.Conv2d | nn.Conv3d, total: Tensor, x: Tensor) -> bool:
+    return (
+        not torch.is_grad_enabled()
+        and x.device.type == "cpu"
+        and x.dtype == total.dtype == conv.weight.dtype
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and set(conv.kernel_size) == set(conv.stride) == {1}
+        and set(conv.padding) == {0}
+        and conv.groups == 1
+        and is_channels_last(x)
+        and is_channels_last(total)
     )
 
 

@@ -7,6 +7,8 @@ hourglass; chaining hourglasses gives a stack. Whether it works on images or on 
 import torch
 from torch import Tensor, nn
 
+from stereohg.nn.convolution import add_output
+
 
 class Hourglass(nn.Module):
     """``act(skip(x) + up(inner(down(x))))``.
@@ -37,6 +39,6 @@ class Hourglass(nn.Module):
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """x to the same spatial size; a ``skip`` given here replaces the one computed from x (PSMNet's stacks)."""
         up = self.up(self.inner(self.down(x)))
-        skip = self.skip(x) if skip is None else skip
-        in_place = not torch.is_grad_enabled() and up is not x  # nothing else wants it
-        return self.act(up.add_(skip) if in_place else skip + up)
+        if torch.is_grad_enabled() or up is x:
+            return self.act((self.skip(x) if skip is None else skip) + up)
+        return self.act(add_output(up, self.skip, x) if skip is None else up.add_(skip))  # nothing else wants it

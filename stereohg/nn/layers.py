@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stereohg.nn.batch_norm import BatchNorm2d, BatchNorm3d
-from stereohg.nn.convolution import Conv2d, Conv3d, ConvTranspose3d
+from stereohg.nn.convolution import Conv2d, Conv3d, ConvTranspose3d, add_output
 from stereohg.nn.instance_norm import InstanceNorm2d
 
 CONVOLUTION = {2: Conv2d, 3: Conv3d}
@@ -95,7 +95,7 @@ class BasicBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2(self.conv1(x)).add_(self.skip(x))
+        return add_output(self.conv2(self.conv1(x)), self.skip, x)
 
 
 class Bottleneck(nn.Module):

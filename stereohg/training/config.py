@@ -267,17 +267,21 @@ class LossConfig:
     """What is made small.
 
     Args:
-        name: smooth_l1, the published one; or distribution, which adds the cross-entropy of each head's distribution
-            (hgstereo).
+        name: smooth_l1, the published one; distribution, which adds the cross-entropy of each head's distribution
+            (hgstereo); or photometric, which needs no ground truth.
         heads: weight of each head, coarse to fine.
         above: only true disparities above this count, pixels; None is no bound.
         below: only true disparities below this count.
+        smoothness: weight of steep disparities where the picture is smooth, in photometric.
+        consistency: weight of the difference between both views' disparities, in photometric.
     """
 
-    name: Literal["smooth_l1", "distribution"] = "smooth_l1"
+    name: Literal["smooth_l1", "distribution", "photometric"] = "smooth_l1"
     heads: list[float] = field(default_factory=lambda: [1.0])
     above: float | None = None
     below: float | None = None
+    smoothness: float = 0.1
+    consistency: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,114 @@
+"""The bundled weights made one's own: what the recipes "finetune" and "adapt" gain on pairs that they did not see.
+
+"finetune" learns from the upper half of Scene Flow's FlyingThings3D pair, where its folder is given, and is tried on the
+lower half. "adapt" learns without ground truth from rendered pairs of a camera whose style no training had (grey, weak
+contrast, vignette, strong noise), and is tried on others of them. Nothing is chosen on what they are tried on.
+
+    python -m benchmarks.adapting [SCENEFLOW] [--steps N]
+"""
+
+import argparse
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+
+from benchmarks.environment import environment
+from stereohg import Predictor
+from stereohg.commands.train import train
+from stereohg.data.files import write_disparity, write_png
+from stereohg.data.registry import create_dataset
+from stereohg.data.stereo import StereoSample
+from stereohg.data.synthetic import SyntheticMix
+from stereohg.metrics import disparity_metrics
+from stereohg.models.stereo import StereoNetwork
+from stereohg.models.weights import load_model
+from stereohg.recipes import load_recipe
+
+LARGEST = 192  # disparities beyond do not count, pixels
+HEIGHT, WIDTH = 256, 576
+LEARNED, TRIED, UNSEEN_SEED = 24, 12, 246813579
+RESULT = Path(__file__).parent / "results" / "adapting.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sceneflow", type=Path, nargs="?")
+    parser.add_argument("--steps", type=int, help="in place of the recipes'")
+    options = parser.parse_args()
+    results = {}
+    if options.sceneflow:
+        upper, lower = halves(options.sceneflow)
+        results["finetune, lower half of the FlyingThings3D pair"] = gain("finetune", [upper], [lower], options.steps)
+    camera = StrangeCamera()
+    learned, tried = ([camera[index] for index in part] for part in (range(LEARNED), range(LEARNED, LEARNED + TRIED)))
+    results[f"adapt, {TRIED} unseen pairs of a strange camera"] = gain("adapt", learned, tried, options.steps)
+    RESULT.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
+    print(RESULT.read_text())
+
+
+def gain(recipe: str, learned: list[StereoSample], tried: list[StereoSample], steps: int | None) -> dict[str, float]:
+    """Errors on the pairs that are tried before and after learning from the others."""
+    config = load_recipe(recipe)
+    with TemporaryDirectory() as folder:
+        root, run = Path(folder, "pairs"), Path(folder, "run")
+        write(root, learned)
+        config = replace(config, data=replace(config.data, root=root), steps=steps or config.steps, validation_data=None)
+        train(run, **{name: getattr(config, name) for name in config.__dataclass_fields__})
+        after = errors(load_model(run / "hgstereo_s.safetensors"), tried)
+    before = errors(load_model("hgstereo_s"), tried)
+    return {"steps": config.steps, "before": before, "after": after}
+
+
+def write(root: Path, samples: list[StereoSample]) -> None:
+    for sample in samples:
+        for view in ("left", "right"):
+            write_png(root / view / f"{sample.name}.png", getattr(sample, view)[..., :3])
+        write_disparity(root / "disparity" / f"{sample.name}.pfm", sample.disparity, sample.valid)
+
+
+def errors(network: StereoNetwork, samples: Iterable[StereoSample]) -> dict[str, float]:
+    predictor = Predictor(network, "cpu", "float32")
+    found = []
+    for sample in samples:
+        answer = predictor(sample.left, sample.right, check=False)
+        found.append(disparity_metrics(answer.values, sample.disparity, sample.valid & (sample.disparity < LARGEST)))
+    return {name: round(float(np.mean([own[name] for own in found])), 3) for name in ("epe", "bad_1", "bad_3")}
+
+
+def halves(root: Path) -> tuple[StereoSample, StereoSample]:
+    whole = create_dataset("sceneflow_clean", root, parts=["flyingthings3d"]).read(0)
+    middle = whole.size[0] // 2
+    return tuple(
+        replace(whole.each(lambda array, rows=rows: array[rows]), name=name)
+        for name, rows in (("upper", slice(0, middle)), ("lower", slice(middle, None)))
+    )
+
+
+class StrangeCamera:
+    """Scenes seen as no training had them."""
+
+    def __init__(self):
+        self.scenes = SyntheticMix(HEIGHT, WIDTH, UNSEEN_SEED, 100, asymmetry=0.0)
+
+    def __getitem__(self, index: int) -> StereoSample:
+        scene = self.scenes[index]
+        random = np.random.default_rng((UNSEEN_SEED, index))
+        y, x = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
+        shade = (1 - 0.35 * (x**2 + y**2))[..., None]
+        left, right = (self._seen(picture, shade, random) for picture in (scene.left, scene.right))
+        valid = np.ones(scene.disparity.shape, bool)
+        return StereoSample(left, right, scene.disparity, valid, f"strange_{index}", ~scene.occluded)
+
+    def _seen(self, picture: np.ndarray, shade: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
+        weak = 60 + 0.25 * grey * shade + 3 * random.standard_normal(grey.shape)
+        return np.repeat(np.clip(np.round(weak), 0, 255).astype(np.uint8), 3, 2)
+
+
+if __name__ == "__main__":
+    main()
