@@ -1,8 +1,8 @@
 """The bundled weights made one's own: what the recipes "finetune" and "adapt" gain on pairs that they did not see.
 
-"finetune" learns from the upper half of Scene Flow's FlyingThings3D pair, where its folder is given, and is tried on the
-lower half. "adapt" learns without ground truth from rendered pairs of a camera whose style no training had (grey, weak
-contrast, vignette, strong noise), and is tried on others of them. Nothing is chosen on what they are tried on.
+"finetune" learns from the upper half of Scene Flow's FlyingThings3D pair, where its folder is given, and is tried on
+the lower half. "adapt" learns without ground truth from rendered pairs of a camera whose style no training had (grey,
+weak contrast, vignette, strong noise), and is tried on others of them. Nothing is chosen on what they are tried on.
 
     python -m benchmarks.adapting [SCENEFLOW] [--steps N]
 """
@@ -57,7 +57,8 @@ def gain(recipe: str, learned: list[StereoSample], tried: list[StereoSample], st
     with TemporaryDirectory() as folder:
         root, run = Path(folder, "pairs"), Path(folder, "run")
         write(root, learned)
-        config = replace(config, data=replace(config.data, root=root), steps=steps or config.steps, validation_data=None)
+        config = replace(config, data=replace(config.data, root=root), validation_data=None)
+        config = replace(config, steps=steps or config.steps)
         train(run, **{name: getattr(config, name) for name in config.__dataclass_fields__})
         after = errors(load_model(run / "hgstereo_s.safetensors"), tried)
     before = errors(load_model("hgstereo_s"), tried)

@@ -160,7 +160,9 @@ def test_add_output(layout, bias, monkeypatch):
     whole = Tensor.addmm_
     monkeypatch.setattr(Tensor, "addmm_", lambda *given: products.append(1) or whole(*given))
     one_wide = Conv3d(6, 5, 1, bias=bias)
-    x, total = (random(2, channels, 3, 4, 5, dtype=torch.float32).contiguous(memory_format=layout) for channels in (6, 5))
+    x, total = (
+        random(2, channels, 3, 4, 5, dtype=torch.float32).contiguous(memory_format=layout) for channels in (6, 5)
+    )
     layers = [nn.Sequential(one_wide, nn.Identity()), nn.Sequential(one_wide, nn.ReLU()), Conv3d(6, 5, 3, padding=1)]
     with torch.no_grad():
         for layer in layers:

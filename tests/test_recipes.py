@@ -186,7 +186,9 @@ def test_a_recipe_of_ones_own_is_a_file(tmp_path):
 
 
 def test_recipes_that_there_are_not(tmp_path):
-    with pytest.raises(FileNotFoundError, match="psmnet_mars is neither a recipe nor a file; recipes are adapt, finetune, gwcnet_g_kit"):
+    with pytest.raises(
+        FileNotFoundError, match="psmnet_mars is neither a recipe nor a file; recipes are adapt, finetune, gw"
+    ):
         find_recipe("psmnet_mars")
     with pytest.raises(FileNotFoundError, match="neither a recipe nor a file"):
         find_recipe(str(tmp_path))  # a folder

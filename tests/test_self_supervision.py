@@ -110,9 +110,7 @@ def test_parts_add_up():
     whole = own.collate(samples)
     counts = own.counts(whole)
     expected = own.losses(Given(disparity), whole, counts)
-    total = sum(
-        own.losses(Given(disparity[[i, i + 3]]), own.collate([samples[i]]), counts) for i in range(3)
-    )
+    total = sum(own.losses(Given(disparity[[i, i + 3]]), own.collate([samples[i]]), counts) for i in range(3))
     torch.testing.assert_close(total, expected)
 
 

@@ -27,9 +27,9 @@ class Conv2d(nn.Conv2d):
 
 
 class Conv3d(nn.Conv3d):
-    """``torch.nn.Conv3d``; on a CPU quick with one output channel, on small volumes and to train, right with two levels.
+    """``torch.nn.Conv3d``; on a CPU quick with one output channel and on small volumes, and right with two levels.
 
-    Quick to train is one whose channels are innermost.
+    Like ``Conv2d`` it is quick to train with its channels innermost.
     """
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -77,7 +77,7 @@ class _UpsampledSoftArgmin(torch.autograd.Function):
     @staticmethod
     def forward(ctx, similarity: Tensor, max_disp: int, size: tuple[int, int], align_corners: bool) -> Tensor:
         rows = _UpsampledRows(similarity, max_disp, size, align_corners)
-        # not put together of tiles that were kept: those would lie in the gaps that the volumes leave, and break them up
+        # not put together of tiles that were kept: they would lie in the gaps that the volumes leave, and break them up
         disparity = similarity.new_empty(similarity.shape[0], *size)
         for tile in rows.tiles:
             disparity[:, tile.start : tile.stop] = rows.levels @ rows.probability(tile)

@@ -67,7 +67,7 @@ class SelfSupervisedTask(StereoTask):
 
 
 def check_alike(config: StereoTraining) -> None:
-    """Raises ValueError where the recipe would make one picture unlike the other, or bounds a truth there is none of."""
+    """Raises ValueError where the recipe makes one picture unlike the other, or bounds a truth that is not there."""
     changes = config.augmentation
     unlike = {
         "augmentation.vertical_shift": changes.vertical_shift is not None,
