@@ -1,4 +1,4 @@
-"""The README's tables of figures, made of the results.
+"""The tables of figures in the README and the guides, made of the results.
 
 python -m benchmarks.tables
 """
@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 CASE = re.compile(r"(inference|training) of (\w+), (\d+x\d+)")
 
 
 def main() -> None:
-    README.write_text(filled(README.read_text()))
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))
 
 
 def filled(text: str) -> str:
@@ -73,7 +75,42 @@ def motorcycle() -> str:
     return _table(("", "EPE", "bad-1", "bad-3", "time", "memory"), rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"networks": networks, "large": large, "motorcycle": motorcycle}
+def confidence() -> str:
+    """How the confidence orders the errors, and what the left-right check marks."""
+    rows = []
+    for case, own in _results("trust")["confidence"].items():
+        checks = (own.get(key) for key in ("occluded_marked_percent", "visible_kept_percent"))
+        marked, kept = ("" if share is None else f"{share:.0f} %" for share in checks)
+        rows.append((case, f"{own['bad_3']:.1f} %", f"{own['sparsification_area']:.2f}", marked, kept))
+    return _table(("", "bad-3", "area", "occluded marked", "visible kept"), rows)
+
+
+def cameras() -> str:
+    """What worse cameras cost."""
+    rows = [
+        (case, *(f"{own[f'{method}_bad_3']:.1f} %" for method in ("hgstereo_s", "StereoSGBM")))
+        for case, own in _results("trust")["worse cameras"].items()
+    ]
+    return _table(("the Motorcycle", "`hgstereo_s`", "StereoSGBM"), rows)
+
+
+def adapting() -> str:
+    """What the bundled weights gain on pairs of one's own."""
+    rows = []
+    for case, own in _results("adapting").items():
+        figures = (f"{own['before'][key]:.1f} to {own['after'][key]:.1f}" for key in ("epe", "bad_1", "bad_3"))
+        rows.append((f"`{case.split(', ')[0]}`", case.split(", ")[1], own["steps"], *figures))
+    return _table(("recipe", "tried on", "steps", "EPE, px", "bad-1, %", "bad-3, %"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "networks": networks,
+    "large": large,
+    "motorcycle": motorcycle,
+    "confidence": confidence,
+    "cameras": cameras,
+    "adapting": adapting,
+}
 
 
 def _results(name: str) -> dict:

@@ -62,6 +62,23 @@ def test_small_volumes(make, layout, monkeypatch):
         torch.testing.assert_close(ours, plain, atol=1e-5 * plain.abs().max().item(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("make", [Conv3d, ConvTranspose3d])
+def test_small_volumes_in_inference(make, layout, monkeypatch):
+    """oneDNN itself gives PyTorch's values and layout, and nothing is exchanged."""
+    settings = {"stride": 2, "output_padding": 1} if make is ConvTranspose3d else {"stride": 2}
+    layer = make(64, 8, 3, padding=1, **settings).to(memory_format=layout)
+    x = random(1, 64, 4, 6, 80, dtype=torch.float32).contiguous(memory_format=layout)
+    with torch.no_grad():
+        arguments = {"stride": 2, "padding": 1} | ({"output_padding": 1} if make is ConvTranspose3d else {})
+        plain = F.conv_transpose3d if make is ConvTranspose3d else F.conv3d
+        expected = plain(x.double(), layer.weight.double(), layer.bias.double(), **arguments).float()
+        monkeypatch.setattr("stereohg.nn.convolution._exchanged", None)  # not to be called
+        y = layer(x)
+    assert y.is_contiguous(memory_format=layout)
+    torch.testing.assert_close(y, expected, atol=1e-5 * expected.abs().max().item(), rtol=1e-5)
+
+
 def test_two_levels_in_bfloat16_have_gradients():
     x, weight = random(2, 64, 2, 8, 8, dtype=torch.float32), random(64, 64, 3, 3, 3, dtype=torch.float32)
     layer = Conv3d(64, 64, 3, padding=1, bias=False)

@@ -48,6 +48,8 @@ SHORTER: dict[str, str] = {
     "stereohg train hgstereo_rooms": "--steps 1 --batch_size 1 --workers 0 --validation_data null"
     " --model.arguments.max_disp 16 --data.options.height 64 --data.options.width 64 --data.options.max_disp 15"
     " --augmentation.crop.height 64 --augmentation.crop.width 64",
+    "stereohg train finetune": f"{STEREO} --augmentation.scale null",
+    "stereohg train adapt": f"{STEREO} --augmentation.scale null --batch_size 1",
     "stereohg train hourglass_figures": KEYPOINTS,
     "stereohg train hourglass_": f"{KEYPOINTS} --epochs null --size 128",
     "stereohg evaluate --data kitti2015 --root KITTI2015/ -o": "--figures 1",

@@ -17,7 +17,7 @@ ROWS = 128  # added up in float32; their sums in float64
 
 class _BatchNorm(nn.modules.batchnorm._BatchNorm):
     def forward(self, x: Tensor) -> Tensor:
-        if not (self.training and is_inexact_in_torch(x)):
+        if not (self.training and _is_inexact_in_torch(x)):
             return super().forward(x)
         y, mean, variance = Normalised.apply(x, self.weight, self.bias, self.eps)
         if self.track_running_stats:
@@ -42,7 +42,7 @@ class Normalised(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        mean, variance = _moments(x)
+        mean, variance = moments(x)
         ctx.save_for_backward(x, weight, mean, (variance + eps).rsqrt())
         ctx.mark_non_differentiable(mean, variance)
         y = F.batch_norm(x, mean.to(x.dtype), variance.to(x.dtype), weight, bias, eps=eps)
@@ -66,7 +66,7 @@ class Normalised(torch.autograd.Function):
         return of_input, of_weight.to(weight.dtype), of_bias.to(weight.dtype), None
 
 
-def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and (biased) variance of each channel, in float64: (C,), (C,)."""
     count, channels = x.numel() // x.shape[1], x.shape[1]
     parts = []
@@ -106,7 +106,6 @@ def _pieces(*tensors: Tensor) -> Iterator[list[Tensor]]:
             yield [x[part].reshape(1, rows, 1, -1).permute(0, 3, 1, 2) for x in maps]
 
 
-def is_inexact_in_torch(x: Tensor) -> bool:
-    """Whether it is on a CPU, in float32, channels-last, and has more than one value a channel."""
+def _is_inexact_in_torch(x: Tensor) -> bool:
     several = x.numel() > x.shape[1]
     return x.device.type == "cpu" and x.dtype == torch.float32 and several and is_channels_last(x)

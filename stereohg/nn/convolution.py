@@ -36,6 +36,8 @@ class Conv3d(nn.Conv3d):
         if _has_quick_ways(x):
             if self._is_head():
                 return conv_to_one(x, weight, bias)
+            if _is_small(x) and _asks_onednn(x):
+                return torch.mkldnn_convolution(x, weight, bias, self.padding, self.stride, self.dilation, self.groups)
             if _is_small(x) or _has_two_levels(x):
                 return _exchanged(super()._conv_forward(_exchanged(x), _exchanged(weight), bias))
             if _learns_by_products(self, x, weight):
@@ -52,6 +54,11 @@ class ConvTranspose3d(nn.ConvTranspose3d):
     def forward(self, x: Tensor) -> Tensor:
         if not (_has_quick_ways(x) and _is_small(x)):
             return super().forward(x)
+        if _asks_onednn(x) and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise"):
+            settings = self.padding, self.output_padding, self.stride, self.dilation, self.groups
+            return torch.ops.mkldnn._convolution_transpose_pointwise(
+                x, self.weight, self.bias, *settings, "none", [], ""
+            )
         settings = self.stride, self.padding, self.output_padding, self.groups, self.dilation
         return _exchanged(F.conv_transpose3d(_exchanged(x), _exchanged(self.weight), self.bias, *settings))
 
@@ -184,6 +191,16 @@ def _exchanged(x: Tensor) -> Tensor:
 def _is_small(x: Tensor) -> bool:
     """Whether PyTorch would take the loop, and would not with D and W exchanged, since it does not count W."""
     return x.dtype == torch.float32 and prod(x.shape[:4]) <= SMALL < prod(x.shape[:2]) * x.shape[4] * x.shape[3]
+
+
+def _asks_onednn(x: Tensor) -> bool:
+    """Whether oneDNN can be asked by name, past PyTorch's own choice; its answers there have no gradient."""
+    return (
+        torch.backends.mkldnn.is_available()
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.jit.is_tracing()
+    )
 
 
 def _has_two_levels(x: Tensor) -> bool:
