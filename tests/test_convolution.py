@@ -156,6 +156,15 @@ def test_layers_learn_by_products(dim, dilation, bias, monkeypatch):
         torch.testing.assert_close(own, plain, rtol=1e-5, atol=1e-5 * plain.abs().max().item())
 
 
+def test_the_first_layer_learns():
+    """Whose input wants no gradient."""
+    layer, x = Conv2d(24, 24, 3, padding=1, bias=False), random(1, 24, 32, 32, dtype=torch.float32)
+    layer(x).square().sum().backward()
+    expected, layer.weight.grad = layer.weight.grad, None
+    layer(x.contiguous(memory_format=torch.channels_last)).square().sum().backward()
+    torch.testing.assert_close(layer.weight.grad, expected, rtol=1e-4, atol=1e-5 * expected.abs().max().item())
+
+
 def test_products_are_for_float32_with_channels_innermost(monkeypatch):
     monkeypatch.setattr("stereohg.nn.convolution.weight_gradient", None)  # not to be called
     layer, x = Conv2d(24, 24, 3, padding=1), torch.randn(1, 24, 32, 32)

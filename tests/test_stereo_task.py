@@ -1,6 +1,7 @@
 """Stereo as a task: which weights it begins with, what counts, and what it shows."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import torch
 from stereohg.data.motorcycle import Motorcycle
 from stereohg.models.checkpoint import CheckpointError
 from stereohg.models.registry import create_model
-from stereohg.models.weights import load_model, save_model
+from stereohg.models.weights import load_model, read_card, save_model
 from stereohg.training.config import DataConfig, LossConfig, StereoModelConfig
+from stereohg.training.initial import training_before
 from stereohg.training.stereo import StereoTask, start
 from tests import runs, trees
 
@@ -39,6 +41,22 @@ def test_weights_go_on_from_a_file_or_a_bundled_name(tmp_path):
         runs.assert_same(network, load_model(weights))
         assert network.training and network.max_disp == 32
     assert start(StereoModelConfig(weights=str(tmp_path / "own.safetensors"))).max_disp == 64  # the file's own
+
+
+def test_the_card_tells_of_every_training(tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    before = {"training": {"steps": 7}}
+    save_model(create_model("hgstereo_s", max_disp=32), first, before)
+    own = task(model=replace(SMALL, weights=str(first)))
+    own.save(own.network(), second, {"steps": 3}, {})
+    assert read_card(second)["training"]["weights_before"] == before["training"]
+    assert "weights_before" not in read_card(saved(task(), tmp_path / "third.safetensors"))["training"]
+    assert training_before("nowhere.pth") is None
+
+
+def saved(own: StereoTask, path: Path) -> Path:
+    own.save(own.network(), path, {}, {})
+    return path
 
 
 def test_a_recipe_that_goes_on_from_weights_wants_them():

@@ -2,9 +2,9 @@
 
 from torch import nn
 
-from stereohg.models.checkpoint import check_state
+from stereohg.models.checkpoint import CheckpointError, check_state
 from stereohg.models.registry import create_model
-from stereohg.models.weights import load_model
+from stereohg.models.weights import load_model, read_card
 from stereohg.training.config import ModelConfig
 
 
@@ -28,3 +28,13 @@ def start(config: ModelConfig) -> nn.Module:
     check_state(config.weights, loaded.state_dict(), network.state_dict(), config.name)
     network.load_state_dict(loaded.state_dict())
     return network
+
+
+def training_before(weights: str | None) -> dict | None:
+    """What the card of the weights that a run goes on from says of their training; None where there is no card."""
+    if weights in (None, "random"):
+        return None
+    try:
+        return read_card(weights).get("training")
+    except (CheckpointError, OSError):  # another's file
+        return None

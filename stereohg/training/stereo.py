@@ -20,7 +20,7 @@ from stereohg.evaluation import FIGURES, FULL, REGIONS, Evaluation, choose_proto
 from stereohg.models.weights import save_model
 from stereohg.prediction import Predictor
 from stereohg.training.config import DataConfig, StereoTraining
-from stereohg.training.initial import start
+from stereohg.training.initial import start, training_before
 from stereohg.training.losses import (
     block_distribution,
     known_blocks,
@@ -45,6 +45,7 @@ class StereoTask:
 
     def __init__(self, config: StereoTraining):
         self.config = config
+        self.before = training_before(config.model.weights)
         self.samples = open_set(config.data, seed=config.seed, transform=config.augmentation.compose())
         self.validation: StereoDataset | None = None
         self.protocol = FULL
@@ -147,6 +148,8 @@ class StereoTask:
     def save(self, network: nn.Module, path: Path, training: dict, metrics: dict) -> None:
         if self.config.data.name == "synthetic":
             training = {**training, "photographs": photograph_hashes()}
+        if self.before is not None:
+            training = {**training, "weights_before": self.before}
         with self._searching(network):
             save_model(network, path, {"training": training, "metrics": metrics}, half=self.config.model.half)
 
