@@ -27,9 +27,11 @@ def step(network, precision: torch.dtype):
     return [*answers, *network.buffers()], [p.grad for p in network.parameters()], kept
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("layout", [lambda network: network, channels_last], ids=["plain", "channels_last"])
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [*((name, torch.float32) for name in SIZES), ("hgstereo_s", torch.bfloat16)],  # which is slow where it is emulated
+)
 def test_same_step(name, layout, precision):
     network = layout(create_model(name, max_disp=16)).train()
     network.name = name

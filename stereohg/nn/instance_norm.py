@@ -19,10 +19,12 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         images = x.split(1)
         if torch.is_grad_enabled():
             return torch.cat([Normalised.apply(image, self.weight, self.bias, self.eps)[0] for image in images])
-        mean, variance = map(torch.stack, zip(*(moments(image.float()) for image in images), strict=True))
+        precise = torch.promote_types(x.dtype, torch.float32)
+        mean, variance = map(torch.stack, zip(*(moments(image.to(precise)) for image in images), strict=True))
         scale = self.weight * (variance + self.eps).rsqrt()
         shift = self.bias - mean * scale
-        return torch.addcmul(shift.float()[..., None, None], x, scale.float()[..., None, None]).to(x.dtype)
+        scale, shift = (t.to(precise)[..., None, None] for t in (scale, shift))
+        return torch.addcmul(shift, x, scale).to(x.dtype)
 
     def _has_quick_way(self, x: Tensor) -> bool:
         return (
