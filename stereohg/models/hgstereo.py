@@ -109,7 +109,8 @@ class HGStereo(StereoNetwork):
         x = self.entry(groupwise_volume(left, right, self.num_levels, self.num_groups, channels_last=is_innermost))
         costs = []
         for i, (gate, stack, head) in enumerate(zip(self.gates, self.stacks, self.heads, strict=True)):
-            x = stack(x * gate(guide).sigmoid().unsqueeze(2))
+            share = gate(guide).sigmoid().unsqueeze(2)
+            x = stack(x * share if torch.is_grad_enabled() else x.mul_(share))  # nothing else wants it
             if self.training or i == len(self.stacks) - 1:
                 costs.append(head(x).squeeze(1))
         return costs

@@ -66,15 +66,15 @@ class ConvTranspose3d(nn.ConvTranspose3d):
 def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``conv3d(x, weight, bias, padding=1)`` for one output channel: (B,C,D,H,W), (1,C,3,3,3) -> (B,1,D,H,W).
 
-    A kernel of one output uses a sixteenth of a processor's vector. So the nine rows of the kernel become the outputs
-    of one convolution along W, and their maps are added up, moved. Under autocast it stays in float32, and so does the
-    answer: what comes out of a head are logits, whose last digits count.
+    A kernel of one output uses a sixteenth of a processor's vector. So its three slices become the outputs of one
+    convolution along H and W, whose maps are added up, moved along D. Under autocast it stays in float32, and so does
+    the answer: what comes out of a head are logits, whose last digits count.
     """
     precise = torch.is_autocast_enabled("cpu") and x.dtype == torch.bfloat16
     with torch.autocast("cpu", enabled=False) if precise else nullcontext():
         x, weight = (t.float() if precise else t for t in (x, weight))
-        rows = weight[0].permute(1, 2, 0, 3).flatten(0, 1)  # (9,C,3)
-        total = _MovedSum.apply(F.conv3d(x, rows[:, :, None, None], padding=(0, 0, 1)))
+        slices = weight[0].transpose(0, 1).unsqueeze(2)  # (3,C,1,3,3)
+        total = _MovedSum.apply(F.conv3d(x, slices, padding=(0, 1, 1)))
         return total if bias is None else total + bias.view(-1, 1, 1, 1)
 
 
@@ -115,25 +115,22 @@ class _Convolution(torch.autograd.Function):
 
 
 class _MovedSum(torch.autograd.Function):
-    """(B,9,D,H,W) -> (B,1,D,H,W): the sum of the nine maps, each moved by its place in D and H (-1, 0, 1)."""
+    """(B,3,D,H,W) -> (B,1,D,H,W): the sum of the three maps, each moved by its place in D (-1, 0, 1)."""
 
     @staticmethod
     def forward(ctx, maps: Tensor) -> Tensor:
-        maps = maps.contiguous()
-        batch, _, levels, height, width = maps.shape
-        total = maps.new_zeros(batch, levels + 2, height + 2, width)
-        for i in range(9):
-            d, h = 2 - i // 3, 2 - i % 3
-            total[:, d : d + levels, h : h + height] += maps[:, i]
-        return total[:, None, 1:-1, 1:-1].contiguous()
+        before, here, behind = maps.unbind(1)
+        total = here.clone(memory_format=torch.contiguous_format)
+        total[:, 1:] += before[:, :-1]
+        total[:, :-1] += behind[:, 1:]
+        return total.unsqueeze(1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor) -> Tensor:
-        *_, levels, height, _ = gradient.shape
-        padded = F.pad(gradient[:, 0], (0, 0, 1, 1, 1, 1))
-        places = [(2 - i // 3, 2 - i % 3) for i in range(9)]
-        return torch.stack([padded[:, d : d + levels, h : h + height] for d, h in places], 1)
+        levels = gradient.shape[2]
+        padded = F.pad(gradient[:, 0], (0, 0, 0, 0, 1, 1))
+        return torch.stack([padded[:, 2 - i : 2 - i + levels] for i in range(3)], 1)
 
 
 def _has_quick_ways(x: Tensor) -> bool:

@@ -126,5 +126,4 @@ class Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(self.act(self.norm1(x)))
         y = self.conv2(self.act(self.norm2(y)))
-        y = self.conv3(self.act(self.norm3(y)))
-        return y + self.skip(x)
+        return add_output(self.conv3(self.act(self.norm3(y))), self.skip, x)

@@ -169,11 +169,12 @@ def confidence(similarity: Tensor, radius: int = 1) -> Tensor:
     Near one where the distribution has a single narrow peak, low where it is broad or has several.
     """
     probability = similarity.softmax(1)
-    near_mode = F.avg_pool3d(
-        F.pad(probability.unsqueeze(1), (0, 0, 0, 0, radius, radius)), (2 * radius + 1, 1, 1), stride=1
-    ).squeeze(1) * (2 * radius + 1)
-    mode = probability.argmax(1, keepdim=True)
-    return near_mode.gather(1, mode).squeeze(1).clamp(0, 1)
+    levels = probability.argmax(1, keepdim=True) + torch.arange(-radius, radius + 1, device=similarity.device).view(
+        -1, 1, 1
+    )
+    highest = similarity.shape[1] - 1
+    near_mode = probability.gather(1, levels.clamp(0, highest)).masked_fill((levels < 0) | (levels > highest), 0)
+    return near_mode.sum(1).clamp(0, 1)
 
 
 def convex_upsample(disparity: Tensor, weights: Tensor, factor: int) -> Tensor:
