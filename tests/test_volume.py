@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stereohg.nn import concat_volume, concat_volume_conv, correlation_volume, groupwise_volume
+from stereohg.nn import add_concat_volume_conv, concat_volume, concat_volume_conv, correlation_volume, groupwise_volume
 from tests import literal
 
 SIZES = {
@@ -60,6 +60,13 @@ def test_the_convolution_needs_no_volume(num_disp, width, channels, biased, last
     volume = literal.concat_volume(left, right, num_disp)
     expected = torch.nn.functional.conv3d(volume, weight, bias, padding=1)
     torch.testing.assert_close(concat_volume_conv(left, right, num_disp, weight, bias), expected, rtol=0, atol=1e-12)
+    for learns in (True, False):
+        before = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+        total = before.clone()
+        with torch.set_grad_enabled(learns):
+            assert add_concat_volume_conv(total, left, right, weight) is total
+        plain = expected if bias is None else expected - bias.view(-1, 1, 1, 1)
+        torch.testing.assert_close(total, before + plain, rtol=0, atol=1e-12)
 
 
 def test_gradients_of_the_convolution_without_volume():

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from stereohg.models.features import ResidualTrunk, fusion, initialise_as_published, similarity_head
 from stereohg.models.stereo import StereoNetwork
-from stereohg.nn import BasicBlock, ConvNormAct, Hourglass, concat_volume_conv, groupwise_volume
+from stereohg.nn import BasicBlock, ConvNormAct, Hourglass, add_concat_volume_conv, groupwise_volume
 
 NUM_GROUPS = 40
 CONCAT_CHANNELS = 12
@@ -60,7 +60,7 @@ class GwcNet(StereoNetwork):
         volume = groupwise_volume(left, right, self.num_levels, NUM_GROUPS, channels_last=is_innermost)
         convolved = first.conv._conv_forward(volume, of_groups, first.conv.bias)
         if concatenated:
-            convolved = convolved.add_(concat_volume_conv(*concatenated, self.num_levels, of_concatenated))
+            convolved = add_concat_volume_conv(convolved, *concatenated, of_concatenated)
         return second(first.finish(convolved))
 
 

@@ -4,7 +4,13 @@ from stereohg.nn.convolution import Conv2d, Conv3d, ConvTranspose3d
 from stereohg.nn.hourglass import Hourglass
 from stereohg.nn.layers import BasicBlock, Bottleneck, ConvNormAct
 from stereohg.nn.regression import confidence, convex_upsample, soft_argmax, soft_argmin, upsampled_soft_argmin
-from stereohg.nn.volume import concat_volume, concat_volume_conv, correlation_volume, groupwise_volume
+from stereohg.nn.volume import (
+    add_concat_volume_conv,
+    concat_volume,
+    concat_volume_conv,
+    correlation_volume,
+    groupwise_volume,
+)
 
 __all__ = [
     "BasicBlock",
@@ -14,6 +20,7 @@ __all__ = [
     "ConvNormAct",
     "ConvTranspose3d",
     "Hourglass",
+    "add_concat_volume_conv",
     "concat_volume",
     "concat_volume_conv",
     "confidence",

@@ -4,6 +4,7 @@ Shapes: features (B,C,H,W) -> volume (B,channels,D,H,W), D = ``num_disp`` levels
 At level d the left pixel x meets the right pixel x - d; where x < d there is none, and the volume is zero.
 """
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -66,19 +67,40 @@ def concat_volume_conv(
     """
     if torch.compiler.is_exporting():  # the maps would be a graph of twice as many nodes, and no quicker elsewhere
         return F.conv3d(concat_volume(left, right, num_disp), weight, bias, padding=1)
-    _check_pair(left, right)
-    maps: dict[tuple[int, ...], _ConvMaps] = {}
-    levels = []
-    for d in range(num_disp):
-        inside = tuple(step for step in (-1, 0, 1) if 0 <= d + step < num_disp)
-        if inside not in maps:
-            maps[inside] = _ConvMaps(left, right, weight, inside)
-        levels.append(maps[inside].level(d))
+    levels = [maps.level(d) for d, maps in enumerate(_maps_of_levels(left, right, num_disp, weight))]
     if weight.is_contiguous():
         volume = torch.stack(levels, 2)
     else:  # channels innermost, as the weight has them
         volume = torch.stack([level.permute(0, 2, 3, 1) for level in levels], 1).permute(0, 4, 1, 2, 3)
     return volume if bias is None else volume.add_(bias.view(-1, 1, 1, 1))
+
+
+def add_concat_volume_conv(total: Tensor, left: Tensor, right: Tensor, weight: Tensor) -> Tensor:
+    """``total.add_(concat_volume_conv(left, right, D, weight))``; in inference not even the summand is ever there.
+
+    Args:
+        total: (B,K,D,H,W).
+        left: features (B,C,H,W).
+        right: features (B,C,H,W).
+        weight: (K,2C,3,3,3).
+    """
+    num_disp = total.shape[2]
+    if torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return total.add_(concat_volume_conv(left, right, num_disp, weight))
+    for d, maps in enumerate(_maps_of_levels(left, right, num_disp, weight)):
+        maps.add_level(total[:, :, d], d)
+    return total
+
+
+def _maps_of_levels(left: Tensor, right: Tensor, num_disp: int, weight: Tensor) -> Iterator["_ConvMaps"]:
+    """Of each level in turn; all but the first and the last have the same."""
+    _check_pair(left, right)
+    maps: dict[tuple[int, ...], _ConvMaps] = {}
+    for d in range(num_disp):
+        inside = tuple(step for step in (-1, 0, 1) if 0 <= d + step < num_disp)
+        if inside not in maps:
+            maps[inside] = _ConvMaps(left, right, weight, inside)
+        yield maps[inside]
 
 
 class _ConvMaps:
@@ -108,6 +130,19 @@ class _ConvMaps:
         end = width - d + 2  # of the moved maps, which begin at u = -2
         right = torch.cat((self.moved[..., first - d + 2 : end - 1], self.moved_last[..., end - 1 : end]), -1)
         return F.pad(left + right, (first, 0))
+
+    def add_level(self, total: Tensor, d: int) -> None:
+        """Adds ``level(d)`` in place, by columns: those beyond the diagonal at once, the others one by one."""
+        width = self.beyond.shape[-1]
+        at_once = slice(d + 2, max(width - 1, d + 2))
+        columns = total[..., at_once]
+        columns.add_(self.beyond[..., at_once]).add_(self.moved[..., 4 : 4 + columns.shape[-1]])
+        of_left = (*self.diagonal, self.beyond)
+        for x in {*range(max(0, d - 2), min(d + 2, width)), width - 1}:
+            u = x - d + 2
+            if u >= 0:
+                right = self.moved_last if x == width - 1 else self.moved
+                total[..., x] += of_left[min(u, 4)][..., x] + right[..., u]
 
 
 class _GroupwiseVolume(torch.autograd.Function):
