@@ -82,7 +82,7 @@ def errors(network: StereoNetwork, samples: Iterable[StereoSample]) -> dict[str,
 
 
 def halves(root: Path) -> tuple[StereoSample, StereoSample]:
-    whole = create_dataset("sceneflow_clean", root, parts=["flyingthings3d"]).read(0)
+    whole = create_dataset("sceneflow_clean", root, "train", parts=["flyingthings3d"]).read(0)
     middle = whole.size[0] // 2
     return tuple(
         replace(whole.each(lambda array, rows=rows: array[rows]), name=name)
