@@ -78,9 +78,9 @@ def _run(
         with measured() as cost:
             values = sgbm_disparity(*pictures, max_disp)
         return values, None, cost
-    predictor = Predictor(load_model(name, max_disp=max_disp), device, precision)
+    predictor = Predictor(load_model(name), device, precision)
     with measured() as cost:
-        result = predictor(*pictures, check=False)
+        result = predictor(*pictures, max_disp=max_disp, check=False)
     return result.values, float(result.confidence.mean()), cost
 
 

@@ -35,7 +35,8 @@ def submit(
         incomplete: also where pairs are missing, for a try; the server would turn it down.
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
-        max_disp: levels searched, instead of the weights' own; a multiple of 16.
+        max_disp: levels searched, in pixels of the pictures as the model enlarges them, instead of the weights' own; a
+            multiple of 16.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.
     """
