@@ -19,7 +19,7 @@ UNITS = {"B": 1} | {
 AMOUNT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kKMGT]?i?B)?\s*")
 OVERHEAD, GAPS = 224 * 2**20, 1.25
 """What no tensor accounts for: code and kernels made at the first run, and gaps that freed tensors leave in the heap.
-With both, no estimate was below what was measured, and those of a gigabyte or more were 2 to 33 % above."""
+With both, the estimates of `benchmarks.large` are 16 to 34 % above what was measured."""
 
 
 def parse_memory(amount: str | float) -> int:
