@@ -2,7 +2,7 @@
 
 "finetune" learns from the upper half of Scene Flow's FlyingThings3D pair, where its folder is given, and is tried on
 the lower half. "adapt" learns without ground truth from rendered pairs of a camera whose style no training had (grey,
-weak contrast, vignette, strong noise), and is tried on others of them. Nothing is chosen on what they are tried on.
+weak contrast, vignette, noise), and is tried on others of them. Nothing is chosen on what they are tried on.
 
     python -m benchmarks.adapting [SCENEFLOW] [--steps N]
 """
@@ -51,7 +51,7 @@ def main() -> None:
     print(RESULT.read_text())
 
 
-def gain(recipe: str, learned: list[StereoSample], tried: list[StereoSample], steps: int | None) -> dict[str, float]:
+def gain(recipe: str, learned: list[StereoSample], tried: list[StereoSample], steps: int | None) -> dict[str, object]:
     """Errors on the pairs that are tried before and after learning from the others."""
     config = load_recipe(recipe)
     with TemporaryDirectory() as folder:

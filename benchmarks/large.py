@@ -7,7 +7,6 @@ peak, and what was estimated. The largest has to stay below 6 GB.
 """
 
 import json
-import math
 import sys
 import warnings
 from pathlib import Path
@@ -21,8 +20,7 @@ from stereohg.bands import Fitting
 from stereohg.data.motorcycle import motorcycle
 from stereohg.measure import measured
 from stereohg.memory import parse_memory
-from stereohg.models.scale import scaled
-from stereohg.models.stereo import MAX_DISP_MULTIPLE
+from stereohg.models.scale import levels_for, scaled
 from stereohg.models.weights import bundled_names
 
 LIMIT = "6GB"
@@ -73,7 +71,7 @@ def chosen(predictor: Predictor, height: int, width: int, levels: int) -> dict[s
     rows, columns = scaled((height, width), scale)
     held = 2 * 3 * 4 * (height * width + rows * columns)  # two pictures, and two tensors, in float32
     shape = (1, 3, *(-(-n // multiple) * multiple for n in (rows, columns)))
-    levels = math.ceil(scale * levels / MAX_DISP_MULTIPLE) * MAX_DISP_MULTIPLE
+    levels = levels_for(levels, scale)
     fitting = Fitting(predictor.model)
     bands = fitting.bands(shape, levels, parse_memory(LIMIT), held)
     estimate = held + fitting.peak(shape, levels, bands[0].stop - bands[0].start)

@@ -25,8 +25,8 @@ from stereohg.devices import Precision, choose_device, choose_dtype
 from stereohg.disparity import Disparity
 from stereohg.memory import free_memory, parse_memory
 from stereohg.models.inference import ready_for_inference
-from stereohg.models.scale import brought_back, enlarged, scaled
-from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
+from stereohg.models.scale import brought_back, enlarged, levels_for, scaled
+from stereohg.models.stereo import StereoNetwork
 from stereohg.models.weights import bundled_names, load_model
 from stereohg.nn import confidence
 from stereohg.pair_checks import check_pictures, likely_swapped
@@ -230,7 +230,7 @@ class _Search:
         self.predictor, self.scale, self.widens = predictor, scale, max_disp == "auto"
         self.max_memory = max_memory
         self.memory = None if max_memory is None else parse_memory(max_memory)
-        self.levels = _multiple(max_disp * scale) if is_number else predictor.model.max_disp
+        self.levels = levels_for(max_disp, scale) if is_number else predictor.model.max_disp
 
     def __call__(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Disparity and confidence (H,W) of the left picture, and what to warn of."""
@@ -239,13 +239,13 @@ class _Search:
         normalisation = self.predictor.normalisation
         pair = [enlarged(to_tensor(_shrunk(image, size), **normalisation)[None], size[::-1]) for image in (left, right)]
         held = sum(array.nbytes for array in (left, right, *pair)) if self.predictor.device.type == "cpu" else 0
-        widest = _multiple(size[0])  # no match lies farther away than the picture is wide
+        widest = levels_for(size[0])  # no match lies farther away than the picture is wide
         self.levels = min(self.levels, widest)
         while True:
             disparity, similarity, padding = self.predictor._run(*pair, self.levels, self.memory, held)
             top = _full_size(top_probability(similarity), padding)[0, 0].cpu().numpy()
             share = share_at_range_end(top, self.levels)
-            wider = min(_multiple(1.5 * self.levels), widest)
+            wider = min(levels_for(1.5 * self.levels), widest)
             if share <= RANGE_SHARE or not self.widens or self.levels == widest:
                 break
             self.levels = wider
@@ -313,10 +313,6 @@ def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """To this width and height by means over areas, where that is smaller; larger it is not made."""
     shrinks = size[0] < image.shape[1]
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if shrinks else image
-
-
-def _multiple(levels: float) -> int:
-    return int(-(-levels // MAX_DISP_MULTIPLE)) * MAX_DISP_MULTIPLE
 
 
 @lru_cache(maxsize=2)

@@ -426,4 +426,11 @@ def test_damaged_kept_scenes_are_rendered_anew(tmp_path):
     kept.path(0).write_bytes(whole[: len(whole) // 2])
     np.testing.assert_array_equal(kept[0].left, scenes[0].left)
     assert kept.path(0).read_bytes() == whole
+    kept.path(0).write_bytes(b"")
+    np.testing.assert_array_equal(kept[0].left, scenes[0].left)
     assert len(list(tmp_path.rglob("*.npz"))) == 1
+
+
+def test_seeds_do_not_share_kept_scenes(tmp_path):
+    one, next_one = (KeptScenes(SyntheticStereo(seed=seed), tmp_path).path(0) for seed in (987654321, 987654322))
+    assert one != next_one

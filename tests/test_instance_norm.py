@@ -27,6 +27,15 @@ def test_values_and_layout(shape, layout):
     assert y.is_contiguous(memory_format=layout)
 
 
+def test_bfloat16_has_the_precise_statistics():
+    ours, plain = layers(24)
+    x = (torch.randn(2, 24, 32, 40) * 3 + 2).bfloat16().contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        y, expected = ours(x), plain(x.float())
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.float(), expected, atol=2**-8, rtol=2**-8)  # one rounding, at the end
+
+
 def test_by_hand():
     ours = InstanceNorm2d(2, eps=1e-9, affine=True)
     x = torch.tensor([[[[1.0, 3.0]], [[10.0, 30.0]]]]).contiguous(memory_format=torch.channels_last)

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import stereohg
 from stereohg.models.quantities import quantities
-from stereohg.models.scale import brought_back, enlarged, scaled
+from stereohg.models.scale import brought_back, enlarged, levels_for, scaled, set_range
 
 
 def small(**arguments):
@@ -25,6 +25,22 @@ def test_disparities_are_brought_back_in_pixels_of_the_given_picture():
     assert torch.equal(brought_back(twice, (4, 6)), torch.full((1, 4, 6), 3.0))
     ramp = torch.arange(4.0).expand(1, 2, 4)  # 0 1 2 3 at twice the width: means of neighbours, halved
     assert torch.equal(brought_back(ramp, (2, 2)), torch.tensor([[[0.25, 1.25]] * 2]))
+
+
+@pytest.mark.parametrize(("max_disp", "scale", "levels"), [(192, 1.5, 288), (80, 1.5, 128), (16, 1, 16), (17, 1, 32)])
+def test_levels_for_a_range(max_disp, scale, levels):
+    """80 pixels are 120 of an enlarged picture, and the next multiple of 16 is 128."""
+    assert levels_for(max_disp, scale) == levels
+
+
+def test_a_range_is_of_the_given_pictures():
+    network = small(scale=1.5)
+    set_range(network, None)
+    assert network.max_disp == 32
+    set_range(network, 80)
+    assert network.max_disp == 128
+    with pytest.raises(ValueError, match="max_disp is 50; it must be a positive multiple of 16"):
+        set_range(network, 50)
 
 
 def test_what_has_the_size_stays_as_it_is():

@@ -52,6 +52,8 @@ def test_the_card_tells_of_every_training(tmp_path):
     assert read_card(second)["training"]["weights_before"] == before["training"]
     assert "weights_before" not in read_card(saved(task(), tmp_path / "third.safetensors"))["training"]
     assert training_before("nowhere.pth") is None
+    torch.save({}, tmp_path / "others.pth")
+    assert training_before(str(tmp_path / "others.pth")) is None
 
 
 def saved(own: StereoTask, path: Path) -> Path:

@@ -219,7 +219,7 @@ def test_a_page_for_each_pair_of_folders(predicted, tmp_path, capsys):
 
 
 def test_evaluation_writes_pages_of_its_figures(tmp_path, browser, capsys):
-    arguments = ["evaluate", "--data", "motorcycle", "-o", str(tmp_path), "--html", "--max_disp", "128"]
+    arguments = ["evaluate", "--data", "motorcycle", "-o", str(tmp_path), "--html", "--max_disp", "80"]
     assert main(arguments) == 1
     assert "give --figures" in capsys.readouterr().err
     assert main([*arguments, "--figures", "1"]) == 0

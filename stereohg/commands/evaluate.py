@@ -25,6 +25,7 @@ from stereohg.evaluation import (
 )
 from stereohg.evaluation import evaluate as run
 from stereohg.metrics import per_image, per_pixel
+from stereohg.models.scale import set_range
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.version import __version__
@@ -74,8 +75,7 @@ def evaluate(
         workers: processes that read pairs.
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
-        max_disp: levels searched, in pixels of the pictures as the model enlarges them, instead of the weights' own; a
-            multiple of 16.
+        max_disp: largest disparity looked for, pixels; a multiple of 16 in place of the weights' own.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.
 
@@ -94,7 +94,8 @@ def evaluate(
     else:
         sets = [_named_set(data, split, root)]
     rules = [FULL if protocol == "zero-shot" else choose_protocol(protocol, name) for name, _, _ in sets]
-    network = load_model(model, max_disp=max_disp, align_corners=align_corners, output_scale=output_scale)
+    network = load_model(model, align_corners=align_corners, output_scale=output_scale)
+    set_range(network, max_disp)
     predictor = Predictor(network, device, precision)
 
     results: list[Evaluation] = []
@@ -118,7 +119,7 @@ def evaluate(
         console.print(zero_shot_table(documents))
     if output is not None:
         made = {"stereohg": __version__, "torch": torch.__version__, "precision": str(predictor.dtype).split(".")[1]}
-        about = {"model": model, "max_disp": network.max_disp, **made}
+        about = {"model": model, "max_disp": round(network.max_disp / network.scale), **made}
         save_json(output / "metrics.json", {**about, "protocol": protocol, "sets": documents})
         console.print(f"written: {output / 'metrics.json'}", soft_wrap=True)
     return int(any(pair.failed for result in results for pair in result.skipped))

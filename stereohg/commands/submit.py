@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stereohg.devices import Precision
+from stereohg.models.scale import set_range
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.submission import BENCHMARKS, BenchmarkName, write_submission
@@ -35,12 +36,12 @@ def submit(
         incomplete: also where pairs are missing, for a try; the server would turn it down.
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
-        max_disp: levels searched, in pixels of the pictures as the model enlarges them, instead of the weights' own; a
-            multiple of 16.
+        max_disp: largest disparity looked for, pixels; a multiple of 16 in place of the weights' own.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.
     """
-    network = load_model(model, max_disp=max_disp, align_corners=align_corners, output_scale=output_scale)
+    network = load_model(model, align_corners=align_corners, output_scale=output_scale)
+    set_range(network, max_disp)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("predicting", total=sum(BENCHMARKS[benchmark].pairs.values()))

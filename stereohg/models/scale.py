@@ -6,6 +6,8 @@ Shapes: image (B,3,H,W), disparity (B,H,W) in pixels of the picture that it belo
 import torch.nn.functional as F
 from torch import Tensor
 
+from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
+
 
 def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
     """Height and width in whole pixels, at least one of each."""
@@ -25,3 +27,19 @@ def brought_back(disparity: Tensor, size: tuple[int, int]) -> Tensor:
     if disparity.shape[-2:] == size:
         return disparity
     return enlarged(disparity.unsqueeze(1), size).squeeze(1) * (size[1] / disparity.shape[-1])
+
+
+def levels_for(max_disp: float, scale: float = 1.0) -> int:
+    """Levels that a network wants for so many pixels of a picture that is enlarged: the next multiple of 16."""
+    return int(-(-max_disp * scale // MAX_DISP_MULTIPLE)) * MAX_DISP_MULTIPLE
+
+
+def set_range(network: StereoNetwork, max_disp: int | None) -> None:
+    """Sets the network's range to so many pixels of the given pictures, which it enlarges; None leaves it.
+
+    Raises:
+        ValueError: max_disp is no positive multiple of 16.
+    """
+    if max_disp is not None:
+        network.max_disp = max_disp
+        network.max_disp = levels_for(max_disp, network.scale)

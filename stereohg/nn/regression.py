@@ -169,9 +169,8 @@ def confidence(similarity: Tensor, radius: int = 1) -> Tensor:
     Near one where the distribution has a single narrow peak, low where it is broad or has several.
     """
     probability = similarity.softmax(1)
-    levels = probability.argmax(1, keepdim=True) + torch.arange(-radius, radius + 1, device=similarity.device).view(
-        -1, 1, 1
-    )
+    steps = torch.arange(-radius, radius + 1, device=similarity.device).view(-1, 1, 1)
+    levels = probability.argmax(1, keepdim=True) + steps
     highest = similarity.shape[1] - 1
     near_mode = probability.gather(1, levels.clamp(0, highest)).masked_fill((levels < 0) | (levels > highest), 0)
     return near_mode.sum(1).clamp(0, 1)

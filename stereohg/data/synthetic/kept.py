@@ -8,13 +8,14 @@ import numpy as np
 
 from stereohg.data.files import replacing
 from stereohg.data.synthetic.scene import Scene
+from stereohg.version import __version__
 
 
 @dataclass(frozen=True)
 class KeptScenes:
     """``scenes`` out of a folder, into which each goes when it is first asked for.
 
-    A scene takes ten bytes a pixel. Every kind, size and seed has a folder of its own in it.
+    A scene takes ten bytes a pixel. Every kind, size, seed and version of the package has a folder of its own in it.
 
     Args:
         scenes: a source, a dataclass of ``stereohg.data.synthetic``.
@@ -29,7 +30,7 @@ class KeptScenes:
         try:
             with np.load(path) as kept:
                 return Scene(**kept)
-        except (FileNotFoundError, BadZipFile, ValueError, TypeError):  # never rendered, or damaged
+        except (FileNotFoundError, BadZipFile, EOFError, ValueError, TypeError):  # never rendered, or damaged
             scene = self.scenes[index]
             with replacing(path) as part:
                 np.savez(part, **{field.name: getattr(scene, field.name) for field in fields(scene)})
@@ -37,5 +38,5 @@ class KeptScenes:
 
     def path(self, index: int) -> Path:
         """Where a scene lies or would lie."""
-        settings = "_".join(f"{value:g}" for value in asdict(self.scenes).values())
+        settings = "_".join(map(str, (*asdict(self.scenes).values(), __version__)))
         return Path(self.folder, f"{type(self.scenes).__name__}_{settings}", f"{index}.npz")
