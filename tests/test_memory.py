@@ -11,6 +11,7 @@ from stereohg.bands import Fitting, forward_in_bands, split
 from stereohg.measure import measured
 from stereohg.memory import GAPS, OVERHEAD, free_memory, free_ram, in_words, parse_memory, peak_memory
 from stereohg.models.inference import ready_for_inference
+from stereohg.nn import upsampled_soft_argmin
 
 
 @pytest.mark.parametrize(
@@ -134,3 +135,19 @@ def test_the_estimate_is_what_is_measured(size):
     if peak is None:
         pytest.skip("this system does not tell peaks")
     assert peak <= estimate < 1.2 * peak + OVERHEAD
+
+
+def regressed() -> int | None:
+    similarity = torch.randn(1, 16, 256, 512)
+    with torch.inference_mode(), measured() as cost:
+        upsampled_soft_argmin(similarity, 64, (1024, 2048))
+    return cost.peak_bytes
+
+
+def test_the_regression_leaves_no_gaps_in_the_heap():
+    """A volume of 64x1024x2048 takes 537 MB, and so do the gaps that tiles leave between answers kept apart."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        peak = process.submit(regressed).result()
+    if peak is None:
+        pytest.skip("this system does not tell peaks")
+    assert peak < 200e6  # there is twice the 34 MB of the volume upsampled along W alone, and the answer's 8
