@@ -29,11 +29,11 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     def _has_quick_way(self, x: Tensor) -> bool:
         return (
             self.affine
+            and not torch.compiler.is_compiling()  # first: what is asked of the layout ties a trace to one size
             and x.device.type == "cpu"
             and x.dim() == 4
             and x.shape[2:].numel() > 1
             and is_channels_last(x)
             and not x.is_contiguous()
             and (x.dtype == torch.float32 or not torch.is_grad_enabled())
-            and not torch.compiler.is_compiling()
         )
