@@ -1,4 +1,5 @@
-"""What every network is made of: it knows no task, no file and no device, and imports torch alone."""
+"""What every network is made of: it knows no task, no file and no device, and imports torch alone (its kernels for a
+GPU also Triton, where it is)."""
 
 from stereohg.nn.convolution import Conv2d, Conv3d, ConvTranspose3d
 from stereohg.nn.hourglass import Hourglass

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stereohg.nn.kernels import runs_kernels
+
 TILE_BYTES_CPU = 2**21  # stays in a core's cache
 TILE_BYTES = 2**27
 
@@ -60,7 +62,10 @@ def upsampled_soft_argmin(
     device = similarity.device.type
     autocasts = device != "meta" and torch.is_autocast_enabled(device)  # products of matrices would lose precision
     with torch.autocast(device, enabled=False) if autocasts else nullcontext():
-        return _UpsampledSoftArgmin.apply(similarity, max_disp, size, align_corners)
+        function = _UpsampledSoftArgmin
+        if runs_kernels(similarity) and similarity.dtype == torch.float32:
+            from stereohg.nn.kernels.regression import UpsampledSoftArgmin as function
+        return function.apply(similarity, max_disp, size, align_corners)
 
 
 def upsampled_soft_argmin_at_once(

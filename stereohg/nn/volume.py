@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stereohg.nn.kernels import runs_kernels
+
 TILE_BYTES_CPU = 2**20  # of products; stays in the cache
 TILE_BYTES = 2**24
 SHORTEST_TILE = 32  # columns
@@ -40,7 +42,12 @@ def groupwise_volume(
     device = left.device.type
     autocasts = device != "meta" and torch.is_autocast_enabled(device)  # the features keep their precision
     with torch.autocast(device, enabled=False) if autocasts else nullcontext():
-        return _GroupwiseVolume.apply(left, right, num_disp, num_groups, channels_last)
+        function = _GroupwiseVolume
+        if runs_kernels(left, right):
+            from stereohg.nn.kernels.groupwise import LARGEST_GROUP, GroupwiseVolume
+
+            function = GroupwiseVolume if channels <= num_groups * LARGEST_GROUP else _GroupwiseVolume
+        return function.apply(left, right, num_disp, num_groups, channels_last)
 
 
 def correlation_volume(left: Tensor, right: Tensor, num_disp: int) -> Tensor:
