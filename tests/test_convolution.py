@@ -44,39 +44,54 @@ def test_one_output_channel_has_gradients():
     assert torch.autograd.gradcheck(conv_to_one, (x, weight))
 
 
+PLAIN = {Conv3d: F.conv3d, ConvTranspose3d: F.conv_transpose3d}
+STRIDES = [
+    (Conv3d, {}),
+    (Conv3d, {"stride": (1, 2, 2)}),
+    (ConvTranspose3d, {"stride": 2, "output_padding": 1}),
+    (ConvTranspose3d, {"stride": (1, 2, 2), "output_padding": (0, 1, 1)}),
+]
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("make", [Conv3d, ConvTranspose3d])
-def test_small_volumes(make, layout, monkeypatch):
+@pytest.mark.parametrize(("make", "strides"), STRIDES)
+def test_small_volumes(make, strides, layout):
     """Values, gradients and memory layout of a volume that PyTorch counts as small only because it leaves out W."""
-    settings = {"stride": 2, "output_padding": 1} if make is ConvTranspose3d else {}
-    layer = make(64, 8, 3, padding=1, **settings).to(memory_format=layout)
+    layer = make(64, 8, 3, padding=1, **strides).to(memory_format=layout)
     x = random(1, 64, 4, 6, 80, dtype=torch.float32).contiguous(memory_format=layout).requires_grad_()
     assert x[..., 0].numel() <= SMALL < x[:, :, 0].numel()
-    answers = []
-    for small in (SMALL, 0):  # with and without
-        monkeypatch.setattr("stereohg.nn.convolution.SMALL", small)
-        y = layer(x)
-        assert y.is_contiguous(memory_format=layout) or not small  # PyTorch's loop leaves another layout
-        answers.append((y, *torch.autograd.grad(y.square().sum(), (x, layer.weight))))
-    for ours, plain in zip(*answers, strict=True):
-        torch.testing.assert_close(ours, plain, atol=1e-5 * plain.abs().max().item(), rtol=1e-5)
+    y = layer(x)
+    assert y.is_contiguous(memory_format=layout)  # PyTorch's loop leaves another layout
+    exact = [t.detach().double().requires_grad_() for t in (x, layer.weight, layer.bias)]
+    expected = PLAIN[make](*exact, padding=1, **strides)
+    ours, theirs = (
+        (t, *torch.autograd.grad(t.square().sum(), inputs))
+        for t, inputs in ((y, (x, layer.weight)), (expected, exact[:2]))
+    )
+    for own, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(own.double(), other, atol=1e-5 * other.abs().max().item(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("make", [Conv3d, ConvTranspose3d])
-def test_small_volumes_in_inference(make, layout, monkeypatch):
+@pytest.mark.parametrize(("make", "strides"), STRIDES)
+def test_small_volumes_in_inference(make, strides, layout, monkeypatch):
     """oneDNN itself gives PyTorch's values and layout, and nothing is exchanged."""
-    settings = {"stride": 2, "output_padding": 1} if make is ConvTranspose3d else {"stride": 2}
-    layer = make(64, 8, 3, padding=1, **settings).to(memory_format=layout)
+    layer = make(64, 8, 3, padding=1, **strides).to(memory_format=layout)
     x = random(1, 64, 4, 6, 80, dtype=torch.float32).contiguous(memory_format=layout)
     with torch.no_grad():
-        arguments = {"stride": 2, "padding": 1} | ({"output_padding": 1} if make is ConvTranspose3d else {})
-        plain = F.conv_transpose3d if make is ConvTranspose3d else F.conv3d
-        expected = plain(x.double(), layer.weight.double(), layer.bias.double(), **arguments).float()
+        expected = PLAIN[make](x.double(), layer.weight.double(), layer.bias.double(), padding=1, **strides).float()
         monkeypatch.setattr("stereohg.nn.convolution._exchanged", None)  # not to be called
         y = layer(x)
     assert y.is_contiguous(memory_format=layout)
     torch.testing.assert_close(y, expected, atol=1e-5 * expected.abs().max().item(), rtol=1e-5)
+
+
+def test_paddings_that_are_pytorchs():
+    layer = Conv3d(64, 8, 3, padding="same", padding_mode="circular")
+    plain = nn.Conv3d(64, 8, 3, padding="same", padding_mode="circular")
+    plain.load_state_dict(layer.state_dict())
+    x = random(1, 64, 4, 6, 80, dtype=torch.float32)
+    torch.testing.assert_close(layer(x), plain(x), atol=1e-5, rtol=1e-5)
 
 
 def test_two_levels_in_bfloat16_have_gradients():

@@ -33,13 +33,14 @@ class Conv3d(nn.Conv3d):
     """
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if _has_quick_ways(x):
+        if _has_quick_ways(x) and self.padding_mode == "zeros" and not isinstance(self.padding, str):
             if self._is_head():
                 return conv_to_one(x, weight, bias)
             if _is_small(x) and _asks_onednn(x):
                 return torch.mkldnn_convolution(x, weight, bias, self.padding, self.stride, self.dilation, self.groups)
             if _is_small(x) or _has_two_levels(x):
-                return _exchanged(super()._conv_forward(_exchanged(x), _exchanged(weight), bias))
+                settings = (way[::-1] for way in (self.stride, self.padding, self.dilation))
+                return _exchanged(F.conv3d(_exchanged(x), _exchanged(weight), bias, *settings, self.groups))
             if _learns_by_products(self, x, weight):
                 return _Convolution.apply(x, weight, bias, 1)
         return super()._conv_forward(x, weight, bias)
@@ -59,7 +60,10 @@ class ConvTranspose3d(nn.ConvTranspose3d):
             return torch.ops.mkldnn._convolution_transpose_pointwise(
                 x, self.weight, self.bias, *settings, "none", [], ""
             )
-        settings = self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        stride, padding, rest, dilation = (
+            way[::-1] for way in (self.stride, self.padding, self.output_padding, self.dilation)
+        )
+        settings = stride, padding, rest, self.groups, dilation
         return _exchanged(F.conv_transpose3d(_exchanged(x), _exchanged(self.weight), self.bias, *settings))
 
 

@@ -33,7 +33,8 @@ def normalisation(kind: str, channels: int, dim: int = 2) -> nn.Module:
 class ConvNormAct(nn.Sequential):
     """Convolution without bias, normalisation and (with ``act``) ReLU; "same" padding.
 
-    ``transposed=True`` makes it the exact doubling of size that the 3-D hourglasses use (kernel 3, stride 2).
+    ``transposed=True`` makes it the exact doubling of size that the 3-D hourglasses use (kernel 3, stride 2); a stride
+    may differ from axis to axis.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class ConvNormAct(nn.Sequential):
         in_channels: int,
         out_channels: int,
         kernel_size: int = 3,
-        stride: int = 1,
+        stride: int | tuple[int, ...] = 1,
         dilation: int = 1,
         *,
         dim: int = 2,
@@ -52,9 +53,8 @@ class ConvNormAct(nn.Sequential):
         super().__init__()
         padding = dilation * (kernel_size // 2)
         if transposed:
-            self.conv = TRANSPOSED[dim](
-                in_channels, out_channels, kernel_size, stride, padding, output_padding=stride - 1, bias=False
-            )
+            rest = stride - 1 if isinstance(stride, int) else tuple(step - 1 for step in stride)
+            self.conv = TRANSPOSED[dim](in_channels, out_channels, kernel_size, stride, padding, rest, bias=False)
         else:
             self.conv = CONVOLUTION[dim](in_channels, out_channels, kernel_size, stride, padding, dilation, bias=False)
         self.norm = normalisation(norm, out_channels, dim)
