@@ -16,7 +16,7 @@ from torch import nn
 import stereohg
 from stereohg.cli import main
 from stereohg.data.motorcycle import motorcycle
-from stereohg.exporting import CARD, TOLERANCE, export
+from stereohg.exporting import CARD, TOLERANCE, Exported, export
 from stereohg.nn import BasicBlock
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "run_onnx.py"
@@ -67,9 +67,15 @@ def run(path: Path, *pictures: np.ndarray) -> list[np.ndarray]:
     return session.run(None, {name: picture[None] for name, picture in zip(names, pictures, strict=True)})
 
 
-def test_a_fixed_size_equals_predict(tmp_path, pair):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, pair) -> Exported:
+    """The bundled network for the pair."""
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    return export(stereohg.load_model("hgstereo_s", max_disp=64), path, size=(90, 150))
+
+
+def test_a_fixed_size_equals_predict(written, pair):
     model = stereohg.load_model("hgstereo_s", max_disp=64)
-    written = export(model, tmp_path / "model.onnx", size=(90, 150))
     assert written.largest_difference < TOLERANCE
     disparity, sureness = run(written.path, *pair)
     expected = stereohg.predict(*pair, model, device="cpu", check=False)
@@ -82,34 +88,41 @@ def test_a_fixed_size_equals_predict(tmp_path, pair):
     assert json.loads(said["normalisation"])["mean"] == [0.485, 0.456, 0.406]
 
 
-@pytest.mark.filterwarnings("ignore::stereohg.PairWarning")
-@pytest.mark.parametrize("size, dynamic", [((90, 150), False), pytest.param((64, 96), True, marks=pytest.mark.slow)])
-def test_it_runs_without_pytorch(tmp_path, pair, size, dynamic):
+def assert_runs_without_pytorch(written: Exported, model: nn.Module, pair, folder: Path) -> None:
     """The example, as a user runs it, where importing PyTorch or this package fails."""
-    model = stereohg.load_model("hgstereo_s", max_disp=32)
-    model.scale = 1.0 if dynamic else model.scale  # or Pillow enlarges the pictures, to whole levels of colour
-    written = export(model, tmp_path / "model.onnx", size=size, dynamic=dynamic, check=False)
     check_graph(written.path)
     for picture, side in zip(pair, ("left", "right"), strict=True):
-        Image.fromarray(picture).save(tmp_path / f"{side}.png")
+        Image.fromarray(picture).save(folder / f"{side}.png")
     for name in ("torch", "stereohg"):
-        (tmp_path / f"{name}.py").write_text("raise ImportError('not here')")
-    arguments = [tmp_path / name for name in ("model.onnx", "left.png", "right.png", "out.npy")]
+        (folder / f"{name}.py").write_text("raise ImportError('not here')")
+    arguments = [written.path, *(folder / name for name in ("left.png", "right.png", "out.npy"))]
     told = subprocess.run(
         [sys.executable, EXAMPLE, *arguments],
-        env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+        env={"PYTHONPATH": str(folder), "PATH": ""},
         capture_output=True,
         text=True,
     )
     assert told.returncode == 0, told.stderr
     expected = stereohg.predict(*pair, model, device="cpu", check=False).values
-    assert np.abs(np.load(tmp_path / "out.npy") - expected).max() < TOLERANCE
+    assert np.abs(np.load(folder / "out.npy") - expected).max() < TOLERANCE
 
 
+def test_a_fixed_size_runs_without_pytorch(written, tmp_path, pair):
+    assert_runs_without_pytorch(written, stereohg.load_model("hgstereo_s", max_disp=64), pair, tmp_path)
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::stereohg.PairWarning")
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "gwcnet_gc" else pytest.mark.slow) for name in STEREO]
-)
+def test_any_size_runs_without_pytorch(tmp_path, pair):
+    model = stereohg.load_model("hgstereo_s", max_disp=32)
+    model.scale = 1.0  # or Pillow enlarges the pictures, to whole levels of colour
+    written = export(model, tmp_path / "model.onnx", size=(64, 96), dynamic=True, check=False)
+    assert_runs_without_pytorch(written, model, pair, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::stereohg.PairWarning")
+@pytest.mark.parametrize("name", STEREO)
 def test_every_network_at_a_fixed_size(tmp_path, pair, name):
     model = trained(name, max_disp=32)
     written = export(model, tmp_path / "model.onnx", size=(90, 150), check=False)

@@ -127,7 +127,7 @@ def one_band(name: str, height: int, width: int, levels: int, size: int) -> tupl
     return fitting.peak((1, 3, height, width), levels, size), cost.peak_bytes
 
 
-@pytest.mark.parametrize("size", [88, 192])
+@pytest.mark.parametrize("size", [88, pytest.param(192, marks=pytest.mark.slow)])
 def test_the_estimate_is_what_is_measured(size):
     """In bands, and as a whole."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:  # whose memory nothing has touched
