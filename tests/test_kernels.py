@@ -1,4 +1,4 @@
-"""The Triton kernels give the plain forms' numbers: by Triton's interpreter on a CPU, and on a GPU where there is one."""
+"""The Triton kernels give the plain forms' numbers: by Triton's interpreter on a CPU, and on a GPU if there is one."""
 
 import os
 import subprocess

@@ -60,10 +60,10 @@ def _sources(coarse: int, fine: int, align_corners: bool, device: torch.device) 
     parts = [[i for i, below in enumerate(low) if below in (sample - 1, sample)] for sample in range(coarse)]
     bounds = [(part[0], part[-1] + 1) if part else (0, 0) for part in parts]
 
-    def whole(numbers) -> Tensor:
-        return torch.tensor(list(numbers), dtype=torch.int32, device=device)
+    def on_device(numbers, dtype: torch.dtype = torch.int32) -> Tensor:
+        return torch.tensor(list(numbers), dtype=dtype, device=device)
 
-    return _Sources(whole(low), torch.tensor(share, dtype=torch.float32, device=device), *map(whole, zip(*bounds)))
+    return _Sources(on_device(low), on_device(share, torch.float32), *map(on_device, zip(*bounds, strict=True)))
 
 
 def _launch(kernel, similarity: Tensor, max_disp: int, size: tuple[int, int], align_corners: bool, *outputs: Tensor):
