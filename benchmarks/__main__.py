@@ -1,8 +1,8 @@
 """Every benchmark, one after the other, and the tables of what came out.
 
-    python -m benchmarks [--weights pretrained_model_KITTI2015.tar --pairs left.png right.png ...]
+    python -m benchmarks [pretrained_model_KITTI2015.tar --pairs left.png right.png ...]
 
-The options are those of ``benchmarks.networks``.
+The options are those of ``benchmarks.answers``, which is left out without them.
 """
 
 import subprocess
@@ -15,8 +15,9 @@ BENCHMARKS = ("networks", "large", "motorcycle", "trust", "adapting", "training"
 
 def main(options: list[str]) -> None:
     for name in BENCHMARKS:
-        own = options if name == "networks" else []
-        subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *own], check=True)
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+    if options:
+        subprocess.run([sys.executable, "-m", "benchmarks.answers", *options], check=True)
     tables.main()
 
 

@@ -11,7 +11,6 @@ measured where the processor multiplies in it; elsewhere it is slower than float
     python -m benchmarks.networks --weights pretrained_model_KITTI2015.tar --pairs left.png right.png
 """
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -25,13 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.environment import alone, environment, new_process
-from stereohg import create_model, load_model
-from stereohg.data.motorcycle import motorcycle
-from stereohg.data.preprocess import Padding, as_rgb, to_tensor
+from stereohg import create_model
 from stereohg.data.stereo import StereoBatch
 from stereohg.devices import ask_for_large_pages
 from stereohg.measure import measured
-from stereohg.metrics import disparity_metrics
 from stereohg.models.inference import channels_last, ready_for_inference
 from stereohg.models.published_keys import published_keys
 from stereohg.models.stereo import StereoNetwork
@@ -58,26 +54,18 @@ Step = Callable[[], object]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, help="of PSMNet")
-    parser.add_argument("--pairs", type=Path, nargs="*", default=[], help="left and right pictures in turn")
-    options = parser.parse_args()
     results = {}
-    for what, result in every_result(options.weights, options.pairs):
+    for what, result in every_result():
         print(what, json.dumps(result), flush=True)
         results[what] = result
         RESULT.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
 
 
-def every_result(weights: Path | None, pairs: list[Path]) -> Iterator[tuple[str, object]]:
+def every_result() -> Iterator[tuple[str, object]]:
     for work, cases in ((inference, INFERENCE), (training, TRAINING)):
         for name, (height, width) in cases:
             what = f"{work.__name__} of {name}, {height}x{width}, {LEVELS} levels, batch 1"
             yield what, compare(work, name, (height, width))
-    if weights:
-        yield "answers on the Motorcycle", alone(answers, weights)
-        for left, right in zip(pairs[::2], pairs[1::2], strict=True):
-            yield f"answers on {left.name}", alone(answers, weights, left, right)
 
 
 def compare(work: Callable[..., Step], name: str, size: tuple[int, int]) -> dict[str, dict[str, float]]:
@@ -198,34 +186,6 @@ def own_step(task: StereoTask, network: nn.Module, optimiser, batch: StereoBatch
 def forever(batch):
     while True:
         yield batch
-
-
-def answers(file: Path, left: Path | None = None, right: Path | None = None) -> dict[str, dict[str, float]]:
-    """Differences in pixels on a real pair, and errors where the truth is known: on the Motorcycle, without a pair."""
-    *pictures, truth, known = motorcycle() if left is None else (left, right, None, None)
-    network = load_model(file).eval()
-    network.max_disp = LEVELS
-    images = [to_tensor(as_rgb(picture))[None] for picture in pictures]
-    padding = Padding(*images[0].shape[-2:], network.multiple, network.padding)
-    left, right = (padding.pad(image) for image in images)
-    weights = published_weights(network)
-    forms = {PUBLISHED: published_answer("psmnet", weights, left, right, network.align_corners)}
-    ready = ready_for_inference(network)
-    for form in FORMS[1:]:
-        forms[form] = own_answer(ready, left, right, form == OURS_HALF)
-    exact = own_answer(network.double(), left.double(), right.double(), False)
-    found = {form: padding.unpad(answer.double()) for form, answer in (*forms.items(), ("float64", exact))}
-    result = {}
-    for form, answer in found.items():
-        result[form] = {}
-        for other in ("float64", PUBLISHED):
-            apart = (answer - found[other]).abs()
-            result[form][f"mean_difference_from_{other}"] = float(f"{apart.mean():.2e}")
-            result[form][f"largest_difference_from_{other}"] = float(f"{apart.max():.2e}")
-        if truth is not None:
-            errors = disparity_metrics(answer[0].float().numpy(), truth, known)
-            result[form] |= {"epe": round(errors["epe"], 4), "d1": round(errors["d1"], 3)}
-    return result
 
 
 if __name__ == "__main__":

@@ -49,6 +49,17 @@ def networks() -> str:
     return _table(("", "published", "ours", "times as quick", "published", "ours", "share"), rows)
 
 
+def answers() -> str:
+    """How far PSMNet's answers lie from the papers' own formulation."""
+    rows = []
+    for pair, forms in _results("answers").items():
+        for form, own in forms.items():
+            apart = (own[f"{which}_difference_from_published, float32"] for which in ("mean", "largest"))
+            errors = (f"{own['epe']:.3f} px", f"{own['d1']:.2f} %") if "epe" in own else ("", "")
+            rows.append((f"{pair}: {form}", *(f"{difference:.1e} px" for difference in apart), *errors))
+    return _table(("", "mean difference", "largest", "EPE", "D1"), rows)
+
+
 def large() -> str:
     """Large pictures within a stated memory."""
     rows = []
@@ -105,6 +116,7 @@ def adapting() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "networks": networks,
+    "answers": answers,
     "large": large,
     "motorcycle": motorcycle,
     "confidence": confidence,

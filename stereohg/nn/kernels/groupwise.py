@@ -78,17 +78,23 @@ def _volume(
     SIZE_BLOCK: tl.constexpr,
     COLUMN_BLOCK: tl.constexpr,
 ):
-    group_blocks = tl.cdiv(groups, GROUP_BLOCK)
-    y = tl.program_id(1).to(tl.int64)
-    b = (tl.program_id(2) // group_blocks).to(tl.int64)
-    g = (tl.program_id(2) % group_blocks) * GROUP_BLOCK + tl.arange(0, GROUP_BLOCK)
-    c = tl.arange(0, SIZE_BLOCK)[None, :, None]
-    x = tl.program_id(0) * COLUMN_BLOCK + tl.arange(0, COLUMN_BLOCK)
-    is_feature = (g < groups)[:, None, None] & (c < size) & (x < width)[None, None, :]
-    features = b * image + y * row + (g[:, None, None] * size + c) * channel + x[None, None, :] * column
-    is_cell = (g < groups)[:, None] & (x < width)[None, :]
-    cell = volume + b * volume_image + y * volume_row + g[:, None].to(tl.int64) * volume_group
-    cell = cell + x[None, :] * volume_column
+    x, features, is_feature, cells, is_cell = _tile(
+        groups,
+        size,
+        width,
+        image,
+        channel,
+        row,
+        column,
+        volume_image,
+        volume_group,
+        volume_row,
+        volume_column,
+        GROUP_BLOCK,
+        SIZE_BLOCK,
+        COLUMN_BLOCK,
+    )
+    cell = volume + cells
     here = tl.load(left + features, mask=is_feature, other=0.0).to(tl.float32)
     for d in range(levels):
         met = tl.load(right + features - d * column, mask=is_feature & (x >= d)[None, None, :], other=0.0)
@@ -121,17 +127,23 @@ def _gradients(
     SIZE_BLOCK: tl.constexpr,
     COLUMN_BLOCK: tl.constexpr,
 ):
-    group_blocks = tl.cdiv(groups, GROUP_BLOCK)
-    y = tl.program_id(1).to(tl.int64)
-    b = (tl.program_id(2) // group_blocks).to(tl.int64)
-    g = (tl.program_id(2) % group_blocks) * GROUP_BLOCK + tl.arange(0, GROUP_BLOCK)
-    c = tl.arange(0, SIZE_BLOCK)[None, :, None]
-    x = tl.program_id(0) * COLUMN_BLOCK + tl.arange(0, COLUMN_BLOCK)
-    is_feature = (g < groups)[:, None, None] & (c < size) & (x < width)[None, None, :]
-    features = b * image + y * row + (g[:, None, None] * size + c) * channel + x[None, None, :] * column
-    is_cell = (g < groups)[:, None] & (x < width)[None, :]
-    cell = gradient + b * volume_image + y * volume_row + g[:, None].to(tl.int64) * volume_group
-    cell = cell + x[None, :] * volume_column
+    x, features, is_feature, cells, is_cell = _tile(
+        groups,
+        size,
+        width,
+        image,
+        channel,
+        row,
+        column,
+        volume_image,
+        volume_group,
+        volume_row,
+        volume_column,
+        GROUP_BLOCK,
+        SIZE_BLOCK,
+        COLUMN_BLOCK,
+    )
+    cell = gradient + cells
     left_sum = tl.zeros((GROUP_BLOCK, SIZE_BLOCK, COLUMN_BLOCK), tl.float32)
     right_sum = tl.zeros((GROUP_BLOCK, SIZE_BLOCK, COLUMN_BLOCK), tl.float32)
     for d in range(levels):
@@ -146,3 +158,36 @@ def _gradients(
         cell += volume_level
     tl.store(of_left + features, (left_sum / size).to(of_left.dtype.element_ty), mask=is_feature)
     tl.store(of_right + features, (right_sum / size).to(of_right.dtype.element_ty), mask=is_feature)
+
+
+@triton.jit
+def _tile(
+    groups,
+    size,
+    width,
+    image,
+    channel,
+    row,
+    column,
+    volume_image,
+    volume_group,
+    volume_row,
+    volume_column,
+    GROUP_BLOCK: tl.constexpr,
+    SIZE_BLOCK: tl.constexpr,
+    COLUMN_BLOCK: tl.constexpr,
+):
+    """A program's columns; offsets of its features (groups,size,columns), and which of them there are; the same of its
+    cells of the first level (groups,columns)."""
+    group_blocks = tl.cdiv(groups, GROUP_BLOCK)
+    y = tl.program_id(1).to(tl.int64)
+    b = (tl.program_id(2) // group_blocks).to(tl.int64)
+    g = (tl.program_id(2) % group_blocks) * GROUP_BLOCK + tl.arange(0, GROUP_BLOCK)
+    c = tl.arange(0, SIZE_BLOCK)[None, :, None]
+    x = tl.program_id(0) * COLUMN_BLOCK + tl.arange(0, COLUMN_BLOCK)
+    is_feature = (g < groups)[:, None, None] & (c < size) & (x < width)[None, None, :]
+    features = b * image + y * row + (g[:, None, None] * size + c) * channel + x[None, None, :] * column
+    is_cell = (g < groups)[:, None] & (x < width)[None, :]
+    cells = b * volume_image + y * volume_row + g[:, None].to(tl.int64) * volume_group
+    cells += x[None, :] * volume_column
+    return x, features, is_feature, cells, is_cell
