@@ -1,7 +1,7 @@
 """How far PSMNet's answers here lie from the papers' own formulation and from float64, with weights as published.
 
-On scikit-image's Motorcycle, with the errors against its truth, and on further ``--pairs``. A processor that does not
-multiply in bfloat16 gives its numbers all the same, in minutes.
+On scikit-image's Motorcycle, with the errors against its truth, and on further ``--pairs``. In bfloat16 where the
+processor multiplies in it; elsewhere that takes hours.
 
     python -m benchmarks.answers pretrained_model_KITTI2015.tar --pairs left.png right.png
 """
@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from benchmarks.environment import alone, environment
-from benchmarks.networks import LEVELS, OURS, OURS_HALF, PUBLISHED, own_answer, published_answer, published_weights
+from benchmarks.networks import FORMS, LEVELS, OURS_HALF, PUBLISHED, own_answer, published_answer, published_weights
 from stereohg import load_model
 from stereohg.data.motorcycle import motorcycle
 from stereohg.data.preprocess import Padding, as_rgb, to_tensor
@@ -42,13 +42,10 @@ def answers(file: Path, left: Path | None = None, right: Path | None = None) -> 
     left, right = (padding.pad(image) for image in images)
     weights = published_weights(network)
     ready = ready_for_inference(network)
-    exact = own_answer(network.double(), left.double(), right.double(), False)
-    forms = {
-        PUBLISHED: published_answer("psmnet", weights, left, right, network.align_corners),
-        OURS: own_answer(ready, left, right, False),
-        OURS_HALF: own_answer(ready, left, right, True),
-        "float64": exact,
-    }
+    forms = {PUBLISHED: published_answer("psmnet", weights, left, right, network.align_corners)}
+    for form in FORMS[1:]:
+        forms[form] = own_answer(ready, left, right, form == OURS_HALF)
+    forms["float64"] = own_answer(network.double(), left.double(), right.double(), False)
     found = {form: padding.unpad(answer.double()) for form, answer in forms.items()}
     result = {}
     for form, answer in found.items():

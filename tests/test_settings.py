@@ -9,7 +9,7 @@ import yaml
 
 from stereohg.data.transforms import HorizontalFlip, RandomCrop, RandomScale
 from stereohg.training.config import Augmentation, DataConfig, ReportConfig, StereoTraining
-from stereohg.training.settings import MAY_CHANGE, plain, refuse_another_run
+from stereohg.training.settings import MAY_CHANGE, plain, refuse_another_run, without_folders
 
 PATH = Path("checkpoints/step_00000002.pt")
 
@@ -22,6 +22,14 @@ def test_settings_are_what_json_and_yaml_know():
     settings = plain(replace(StereoTraining(), data=DataConfig("kitti2015", Path("kitti"))))
     assert settings["data"]["root"] == "kitti" and settings["augmentation"]["crop"] == {"height": 256, "width": 512}
     assert json.loads(json.dumps(settings)) == yaml.safe_load(yaml.safe_dump(settings)) == settings
+
+
+def test_a_card_names_no_folder_of_its_maker():
+    data = DataConfig("folder", Path("/home/ada/pairs.csv"), options={"keep": ["/a/b"]})
+    data = without_folders(plain(replace(StereoTraining(), data=data)))["data"]
+    assert (data["root"], data["options"], data["name"]) == ("pairs.csv", {"keep": ["b"]}, "folder")
+    for stays in ("pairs/list.txt", "hf://owner/name", 1.5, None):
+        assert without_folders({"weights": stays}) == {"weights": stays}
 
 
 def test_the_same_settings_are_accepted():

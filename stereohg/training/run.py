@@ -30,7 +30,7 @@ from stereohg.training.optimisation import (
 )
 from stereohg.training.report import Report
 from stereohg.training.schedule import rate_factor
-from stereohg.training.settings import plain, refuse_another_run
+from stereohg.training.settings import plain, refuse_another_run, without_folders
 from stereohg.training.task import Task
 from stereohg.version import __version__
 
@@ -322,7 +322,7 @@ class Run:
 
     def _save_weights(self, path: Path, metrics: dict) -> None:
         made = {"stereohg": __version__, "torch": torch.__version__, "python": platform.python_version()}
-        about = {"steps": self.progress.step, "settings": plain(self.config), **made}
+        about = {"steps": self.progress.step, "settings": without_folders(plain(self.config)), **made}
         self.task.save(self._best_network(), path, about, metrics)
 
     def _save(self, last: bool) -> None:

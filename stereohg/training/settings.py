@@ -29,6 +29,15 @@ def plain(config: LoopConfig) -> dict:
     return _plain(asdict(config))
 
 
+def without_folders(settings: Any) -> Any:
+    """``plain`` settings whose absolute paths are names alone: a card travels, its maker's folders need not."""
+    if isinstance(settings, dict):
+        return {key: without_folders(own) for key, own in settings.items()}
+    if isinstance(settings, list):
+        return [without_folders(own) for own in settings]
+    return Path(settings).name if isinstance(settings, str) and Path(settings).is_absolute() else settings
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(own) for key, own in value.items()}

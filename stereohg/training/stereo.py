@@ -28,6 +28,7 @@ from stereohg.training.losses import (
     multi_head_distribution,
     multi_head_smooth_l1,
 )
+from stereohg.training.settings import without_folders
 from stereohg.visual import colour_disparity, error_map
 
 BAD = 3.0  # pixels
@@ -149,7 +150,7 @@ class StereoTask:
         if self.config.data.name == "synthetic":
             training = {**training, "photographs": photograph_hashes()}
         if self.before is not None:
-            training = {**training, "weights_before": self.before}
+            training = {**training, "weights_before": without_folders(self.before)}
         with self._searching(network):
             save_model(network, path, {"training": training, "metrics": metrics}, half=self.config.model.half)
 
