@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stereohg.nn import groupwise_volume, upsampled_soft_argmin
-from stereohg.nn.kernels import runs_kernels
+from stereohg.nn.kernels import _triton_works, runs_kernels
 
 pytest.importorskip("triton")
 from stereohg.nn.kernels.groupwise import GroupwiseVolume
@@ -105,6 +105,16 @@ def test_where_they_run():
     assert not runs_kernels(torch.zeros(1, device="meta"))
     assert not runs_kernels(torch.zeros(1, dtype=torch.float64, device=DEVICE))
     assert runs_kernels(torch.zeros(1, device=DEVICE)) == (DEVICE == "cuda")
+
+
+def test_where_triton_cannot_build_the_plain_forms_stay(monkeypatch, caplog):
+    """Such as without a C compiler."""
+    monkeypatch.setattr(UpsampledSoftArgmin, "apply", lambda *_: (_ for _ in ()).throw(RuntimeError("no compiler")))
+    assert not _triton_works.__wrapped__()
+    assert "Triton builds no kernels here" in caplog.text
+    monkeypatch.setattr("stereohg.nn.kernels.find_spec", lambda name: None)
+    caplog.clear()
+    assert not _triton_works.__wrapped__() and not caplog.text
 
 
 def test_they_compile_for_gpus():
