@@ -31,6 +31,13 @@ from stereohg.training.settings import plain
 from stereohg.training.stereo import StereoTask
 from tests import trees
 
+SMALL_NETWORK = {
+    "max_disp": 32,
+    "num_groups": 4,
+    "feature_channels": [12, 24, 24, 24, 24],
+    "volume_channels": [4, 8, 8, 8],
+    "num_blocks": 1,
+}
 TINY = StereoTraining(
     batch_size=2,
     steps=6,
@@ -39,7 +46,7 @@ TINY = StereoTraining(
     schedule=ScheduleConfig("cosine", warmup=2),
     checkpoints=CheckpointConfig(every=2),
     report=ReportConfig(every=1),
-    model=StereoModelConfig(arguments={"max_disp": 32}),
+    model=StereoModelConfig(arguments=SMALL_NETWORK),
     data=DataConfig(options={"length": 5, "height": 64, "width": 64, "max_disp": 31}),
     augmentation=Augmentation(crop=None),
     loss=LossConfig("distribution", [0.5, 1.0], below=32),

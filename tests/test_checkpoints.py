@@ -148,7 +148,7 @@ def test_a_run_without_room_takes_no_step(tmp_path):
     program = [sys.executable, "-c", LIMITED, str(tmp_path / "run")]
     ended = subprocess.run(program, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 1
-    assert "cannot take the run's checkpoints (File too large): two of 12 MB are needed" in ended.stderr
+    assert "cannot take the run's checkpoints (File too large): two of 2 MB are needed" in ended.stderr
     assert runs.files(tmp_path) == []
 
 

@@ -25,6 +25,7 @@ MASK = 96  # pixels on the side of a mask
 MASKS_OF_EACH, FOLIAGE = 8, 24  # of each silhouette; and branches and lattices behind them
 CROPS, PATTERNS = 6, 40  # tiles of each photograph; of stripes and checks
 HARD = 0.25  # share of the scenes
+LARGE = 0.3  # share of the scenes with one or two boxes that fill much of the view
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,14 @@ class Builder:
         self.pitch = random.normal(0, 0.12)
 
     def build(self) -> dict[str, np.ndarray]:
+        random = self.random
         self._room()
+        if random.random() < LARGE:
+            for _ in range(random.integers(1, 3)):
+                self._large()
         makers = (self._solid, self._rod, self._table, self._shelf, self._foliage, self._card)
-        for _ in range(int(self.random.integers(8, 26))):
-            makers[self.random.choice(len(makers), p=(0.42, 0.16, 0.12, 0.06, 0.1, 0.14))]()
+        for _ in range(int(random.integers(8, 26))):
+            makers[random.choice(len(makers), p=(0.42, 0.16, 0.12, 0.06, 0.1, 0.14))]()
         return self._arrays()
 
     # --- the room ---
@@ -143,6 +148,16 @@ class Builder:
             place, size = self._floating()
             axes = any_rotation(random)
         self._add(kind, place, size, axes)
+
+    def _large(self) -> None:
+        """A box whose faces are mostly blank, so that its borders alone tell how far it is."""
+        random = self.random
+        (x, y, z), _ = self._floating()
+        pixel = z / self.focal
+        half = pixel * self.height * random.uniform(0.12, 0.45, 3)
+        axes = any_rotation(random) if random.random() < 0.7 else upright(random.uniform(-np.pi, np.pi))
+        paint = self._material(z, plain=0.7)
+        self._add(BOX, np.array([0.7 * x, 0.7 * y, z]), half, axes, paint=paint)
 
     def _rod(self) -> None:
         random = self.random
@@ -234,13 +249,14 @@ class Builder:
         sides = np.minimum(half * np.exp(random.normal(0, 0.5, 2)), widest)
         return np.array([u * pixel, self.floor - half, z]), np.array([sides[0], half, sides[1]])
 
-    def _material(self, depth: float) -> dict:
+    def _material(self, depth: float, plain: float = 0.1) -> dict:
+        """``plain``: how likely it has hardly any texture, in a scene that is not plain anyway."""
         random = self.random
         tiles = load_atlas().tiles
         chance = 0.7 if self.repeats else 0.08
         tile = len(tiles) - 1 - random.integers(PATTERNS) if random.random() < chance else random.integers(len(tiles))
         gain = random.choice([1.0, random.uniform(0.15, 1.0)], p=[0.7, 0.3]) * random.uniform(0.8, 1.4, 3)
-        if random.random() < (0.7 if self.plain else 0.1):
+        if random.random() < (0.7 if self.plain else plain):
             gain = gain * random.uniform(0, 0.12)
         mean = random.uniform(30, 250, 3) * 0.35 + random.uniform(30, 250) * 0.65
         glossy = random.random() < (0.5 if self.glare else 0.1)
