@@ -19,6 +19,8 @@ from stereohg.data.motorcycle import motorcycle
 from stereohg.exporting import CARD, TOLERANCE, Exported, export
 from stereohg.nn import BasicBlock
 
+pytestmark = pytest.mark.filterwarnings("ignore::stereohg.PairWarning")  # the range is short on purpose
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "run_onnx.py"
 STEREO = [name for name in stereohg.list_models() if name != "keypoint_hourglass"]
 
@@ -112,7 +114,6 @@ def test_a_fixed_size_runs_without_pytorch(written, tmp_path, pair):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::stereohg.PairWarning")
 def test_any_size_runs_without_pytorch(tmp_path, pair):
     model = stereohg.load_model("hgstereo_s", max_disp=32)
     model.scale = 1.0  # or Pillow enlarges the pictures, to whole levels of colour
@@ -121,7 +122,6 @@ def test_any_size_runs_without_pytorch(tmp_path, pair):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::stereohg.PairWarning")
 @pytest.mark.parametrize("name", STEREO)
 def test_every_network_at_a_fixed_size(tmp_path, pair, name):
     model = trained(name, max_disp=32)
