@@ -2,7 +2,7 @@
 
 A scene is a list of primitives around a pair of cameras one baseline apart. Focal length, depth of the room and
 nearness of things are drawn evenly in their logarithm; a quarter of the scenes is hard: walls without texture, patterns
-that repeat, glare. Index and seed alone decide a scene.
+that repeat, glare; in a third, boxes fill much of the view. Index and seed alone decide a scene.
 
 Shapes: H height, W width; see ``scene.py``. Lengths are in baselines, x right, y down, z forward from the left camera.
 """
