@@ -1,14 +1,12 @@
-"""The published networks beside the papers' own formulation (``tests/published_forward.py``): time, memory, answers.
+"""The published networks beside the papers' own formulation (``tests/published_forward.py``): time and memory.
 
 Times are taken by turns, so that both see the same machine, and compared turn by turn; each form has a process of its
 own, ours with large pages as the program ``stereohg`` has them. Peak memory, above the idle process, is of the first
 call in a new one. The training step is that of the recipe, and of the published form Adam's on the published loss.
-With ``--weights`` of PSMNet also how far the answers differ on real pictures, from each other and from float64, with
-the errors against the truth of scikit-image's Motorcycle; ``--pairs LEFT RIGHT ...`` are more of them. bfloat16 is
-measured where the processor multiplies in it; elsewhere it is slower than float32, and says nothing.
+bfloat16 is measured where the processor multiplies in it; elsewhere it is slower than float32, and says nothing. How far
+the answers differ ``benchmarks.answers`` measures.
 
     python -m benchmarks.networks
-    python -m benchmarks.networks --weights pretrained_model_KITTI2015.tar --pairs left.png right.png
 """
 
 import json

@@ -63,3 +63,11 @@ def test_the_quick_way_is_taken(monkeypatch, learns):
     monkeypatch.setattr(nn.InstanceNorm2d, "forward", lambda *_: pytest.fail("PyTorch's way was taken"))
     with torch.set_grad_enabled(learns):
         assert ours(x).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_trace_takes_any_size():
+    """Channels innermost, which the quick way asks for; a trace that asked would hold for one height alone."""
+    layer = InstanceNorm2d(4, affine=True).eval().requires_grad_(False)
+    low, high = (torch.randn(1, 4, rows, 6).to(memory_format=torch.channels_last) for rows in (8, 12))
+    program = torch.export.export(layer, (low,), dynamic_shapes=({2: torch.export.Dim("rows", min=2)},))
+    torch.testing.assert_close(program.module()(high), layer(high))

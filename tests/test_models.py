@@ -135,6 +135,7 @@ def test_normalisations_that_no_weights_have_are_refused():
     "arguments, complaint",
     [
         ({"num_groups": 0}, "num_groups is 0; it must be at least 1"),
+        ({"num_blocks": 0}, "num_blocks is 0"),
         ({"num_stacks": 0}, "num_stacks is 0"),
         ({"radius": 0}, "radius is 0"),
         ({"feature_channels": (8,)}, r"1 feature_channels and 4 volume_channels; it must be five .* and four"),

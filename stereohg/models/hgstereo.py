@@ -67,8 +67,8 @@ class HGStereo(StereoNetwork):
         scale: float = 1.0,
     ):
         super().__init__(max_disp, output_scale=output_scale)
-        check_at_least(1, num_groups=num_groups, group_channels=group_channels, num_stacks=num_stacks, radius=radius)
-        check_at_least(1, num_blocks=num_blocks)
+        check_at_least(1, num_groups=num_groups, group_channels=group_channels)
+        check_at_least(1, num_blocks=num_blocks, num_stacks=num_stacks, radius=radius)
         if len(feature_channels) != 5 or len(volume_channels) != 4:
             raise ValueError(
                 f"there are {len(feature_channels)} feature_channels and {len(volume_channels)} volume_channels;"
