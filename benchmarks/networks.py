@@ -3,8 +3,8 @@
 Times are taken by turns, so that both see the same machine, and compared turn by turn; each form has a process of its
 own, ours with large pages as the program ``stereohg`` has them. Peak memory, above the idle process, is of the first
 call in a new one. The training step is that of the recipe, and of the published form Adam's on the published loss.
-bfloat16 is measured where the processor multiplies in it; elsewhere it is slower than float32, and says nothing. For how
-far the answers differ see ``benchmarks.answers``.
+bfloat16 is measured where the processor multiplies in it; elsewhere it is slower than float32, and says nothing.
+How far the answers differ ``benchmarks.answers`` measures.
 
     python -m benchmarks.networks
 """
