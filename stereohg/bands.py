@@ -58,12 +58,18 @@ def forward_in_bands(network: StereoNetwork, left: Tensor, right: Tensor, bands:
     batch, _, rows, columns = features[0].shape
     whole = None
     for band in bands:
-        part = network.compare(*(feature[:, :, band.start : band.stop] for feature in features))[-1]
+        part = network.compare(*(_rows_of(feature, band, rows) for feature in features))[-1]
         if whole is None:
             whole = part.new_empty(batch, part.shape[1], rows, columns)
         whole[:, :, band.first : band.last] = part[:, :, band.first - band.start : band.last - band.start]
         del part  # or the next band would find it there
     return network.regress([whole], *features)[-1], whole
+
+
+def _rows_of(feature: Tensor, band: Band, rows: int) -> Tensor:
+    """A band's rows of a map that may be coarser than the one whose ``rows`` it counts."""
+    start, stop = (row * feature.shape[2] // rows for row in (band.start, band.stop))
+    return feature[:, :, start:stop]
 
 
 class Fitting:

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.bands import Band, Fitting, forward_in_bands
+from stereohg.consistency import seen_by_both
 from stereohg.data.preprocess import Padding, Picture, as_rgb, to_tensor
 from stereohg.devices import Precision, choose_device, choose_dtype
 from stereohg.disparity import Disparity
@@ -32,7 +33,6 @@ from stereohg.nn import confidence
 from stereohg.pair_checks import check_pictures, likely_swapped
 
 DEFAULT_MODEL = "hgstereo_s"
-LEFT_RIGHT_TOLERANCE = 1.0  # pixels by which the two views' disparities may differ
 TOP_LEVELS = 2  # of the volume: the 8 pixels below max_disp
 RANGE_SHARE = 0.01  # of the pixels that may have most of their probability there
 PLENTY, FEATURE_LEVELS = 10, 64  # bytes a value of the image and level, and levels that stand for the 2-D features:
@@ -109,7 +109,7 @@ class Predictor:
         valid = np.isfinite(values)
         if left_right_check:
             other, _, _ = search(*_mirrored(left, right))
-            valid &= agrees_with_right(values, other[:, ::-1])
+            valid &= seen_by_both(values, other[:, ::-1])
         if flip:
             values, sureness, valid = (np.ascontiguousarray(a[:, ::-1]) for a in (values, sureness, valid))
         _tell(notes, strict)
@@ -175,7 +175,7 @@ def predict(
         max_disp: the largest disparity looked for, pixels of the given pictures; None is what the model was made for
             (at its scale), "auto" raises it until the answer no longer runs against its end; never more than the
             picture's width.
-        left_right_check: also match right to left; ``valid`` is False where the two disagree by over a pixel.
+        left_right_check: also match right to left; ``valid`` is False where and beside where the two disagree.
         flip: give the right picture's disparity instead.
         check: look for identical, unrectified and swapped pictures.
         strict: what would be a warning is an error.
@@ -200,15 +200,6 @@ def predict(
         strict=strict,
         max_memory=max_memory,
     )
-
-
-def agrees_with_right(disparity: np.ndarray, right_disparity: np.ndarray) -> np.ndarray:
-    """True (H,W) where the right view, at x - d, has the left one's disparity to within a pixel."""
-    height, width = disparity.shape
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    landed = x - disparity
-    seen = cv2.remap(right_disparity.astype(np.float32), landed, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return (landed >= 0) & (np.abs(seen - disparity) <= LEFT_RIGHT_TOLERANCE)
 
 
 class _Search:

@@ -1,5 +1,7 @@
 """What moves weights, by hand on one number."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
@@ -9,10 +11,13 @@ from stereohg.training.optimisation import (
     OPTIMISERS,
     Buffers,
     evaluation_mode,
+    freeze,
     make_average,
     make_optimiser,
     training_mode,
 )
+
+LATE = ("0.weight", "0.bias", "1.weight", "1.bias")
 
 
 class Number(nn.Module):
@@ -88,3 +93,33 @@ def test_buffers_come_back():
         kept, network.mean[:] = network.mean.item(), value
     buffers.restore()
     assert kept == network.mean.item() == 2
+
+
+def parts() -> nn.Sequential:
+    block = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    return nn.ModuleDict({"early": block, "late": deepcopy(block), "later": deepcopy(block)})
+
+
+def test_parts_learn_and_the_others_stay():
+    """ "late" is not the beginning of "later" here."""
+    network, config = parts(), LoopConfig(trainable=["late", "early.0"])
+    freeze(network, config.trainable)
+    learning = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+    assert learning == ["early.0.weight", "early.0.bias", *(f"late.{part}" for part in LATE)]
+    training_mode(network, config)
+    assert [name for name, module in network.named_modules() if not module.training] == ["early.1", "later.1"]
+
+
+def test_without_a_choice_all_learns():
+    network = parts()
+    freeze(network, [])
+    training_mode(network, LoopConfig())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert all(module.training for module in network.modules())
+
+
+def test_unknown_parts_are_told_with_the_known():
+    with pytest.raises(
+        ValueError, match="trainable has 'lat', and the network has no such part; it has early, late, later"
+    ):
+        freeze(parts(), ["lat"])

@@ -11,7 +11,7 @@ import stereohg
 from stereohg.data.files import read_pfm
 from stereohg.data.synthetic import SyntheticStereo
 from stereohg.models.stereo import StereoNetwork
-from stereohg.prediction import PairError, PairWarning, Predictor, agrees_with_right, predict, share_at_range_end
+from stereohg.prediction import PairError, PairWarning, Predictor, predict, share_at_range_end
 
 
 class Constant(StereoNetwork):
@@ -136,13 +136,6 @@ def test_share_at_range_end_by_hand():
     probability = np.zeros((2, 10))
     probability[:, 9], probability[:, 0] = 0.9, 0.9
     assert share_at_range_end(probability, max_disp=2) == 1 / 8  # columns 0 and 1 do not count
-
-
-def test_left_right_agreement_by_hand():
-    left = np.array([[2.0, 2, 2, 2, 5, 2]], np.float32)
-    right = np.array([[2.0, 2, 2, 2, 2, 2]], np.float32)
-    # columns 0 and 1 land outside; the 5 lands on a 2
-    assert agrees_with_right(left, right).tolist() == [[False, False, True, True, False, True]]
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0])

@@ -38,7 +38,7 @@ class Conv3d(nn.Conv3d):
                 return conv_to_one(x, weight, bias)
             if _is_small(x) and _asks_onednn(x):
                 return torch.mkldnn_convolution(x, weight, bias, self.padding, self.stride, self.dilation, self.groups)
-            if _is_small(x) or _has_two_levels(x):
+            if _is_larger_exchanged(x) or _has_two_levels(x):
                 settings = (way[::-1] for way in (self.stride, self.padding, self.dilation))
                 return _exchanged(F.conv3d(_exchanged(x), _exchanged(weight), bias, *settings, self.groups))
             if _learns_by_products(self, x, weight):
@@ -60,6 +60,8 @@ class ConvTranspose3d(nn.ConvTranspose3d):
             return torch.ops.mkldnn._convolution_transpose_pointwise(
                 x, self.weight, self.bias, *settings, "none", [], ""
             )
+        if not _is_larger_exchanged(x):
+            return super().forward(x)
         stride, padding, rest, dilation = (
             way[::-1] for way in (self.stride, self.padding, self.output_padding, self.dilation)
         )
@@ -77,8 +79,12 @@ def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     precise = torch.is_autocast_enabled("cpu") and x.dtype == torch.bfloat16
     with torch.autocast("cpu", enabled=False) if precise else nullcontext():
         x, weight = (t.float() if precise else t for t in (x, weight))
-        slices = weight[0].transpose(0, 1).unsqueeze(2)  # (3,C,1,3,3)
-        total = _MovedSum.apply(F.conv3d(x, slices, padding=(0, 1, 1)))
+        slices = weight[0].transpose(0, 1)  # (3,C,3,3)
+        if _is_small(x):
+            maps = F.conv2d(x.transpose(1, 2).flatten(0, 1), slices, padding=1).unflatten(0, (-1, x.shape[2]))
+            total = _MovedSum.apply(maps.transpose(1, 2))
+        else:
+            total = _MovedSum.apply(F.conv3d(x, slices.unsqueeze(2), padding=(0, 1, 1)))
         return total if bias is None else total + bias.view(-1, 1, 1, 1)
 
 
@@ -190,8 +196,13 @@ def _exchanged(x: Tensor) -> Tensor:
 
 
 def _is_small(x: Tensor) -> bool:
-    """Whether PyTorch would take the loop, and would not with D and W exchanged, since it does not count W."""
-    return x.dtype == torch.float32 and prod(x.shape[:4]) <= SMALL < prod(x.shape[:2]) * x.shape[4] * x.shape[3]
+    """Whether PyTorch would take the loop."""
+    return x.dtype == torch.float32 and prod(x.shape[:4]) <= SMALL
+
+
+def _is_larger_exchanged(x: Tensor) -> bool:
+    """Whether it would, and would not with D and W exchanged, since it does not count W."""
+    return _is_small(x) and prod(x.shape[:2]) * x.shape[4] * x.shape[3] > SMALL
 
 
 def _asks_onednn(x: Tensor) -> bool:

@@ -136,6 +136,8 @@ class LoopConfig:
         compile: let torch.compile fuse the network.
         sync_batch_norm: batch norm over all processes (CUDA only).
         freeze_batch_norm: running means and variances stay as they are, and are used.
+        trainable: names of the parts that learn, such as refinement; the others stay as they are, batch norms and all.
+            Empty is the whole network.
         ema: decay of an exponential moving average of the weights, such as 0.999, which is validated and saved in
             their place; None for none.
         bad_steps: so many steps in a row without a finite gradient end the run.
@@ -161,6 +163,7 @@ class LoopConfig:
     compile: bool = False
     sync_batch_norm: bool = False
     freeze_batch_norm: bool = False
+    trainable: list[str] = field(default_factory=list)
     ema: float | None = None
     bad_steps: int = 20
     workers: int = 2

@@ -38,13 +38,31 @@ def make_average(network: nn.Module, decay: float | None) -> AveragedModel | Non
     return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
+def freeze(network: nn.Module, trainable: list[str]) -> None:
+    """Takes all parts that are not to learn out of the training; an empty list leaves all in.
+
+    Raises:
+        ValueError: there is no such part.
+    """
+    parts = {name for name, _ in network.named_modules()} - {""}
+    for name in trainable:
+        if name not in parts:
+            known = ", ".join(name for name, _ in network.named_children())
+            raise ValueError(f"trainable has {name!r}, and the network has no such part; it has {known}, and theirs")
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(_is_in(name, trainable))
+
+
 def training_mode(network: nn.Module, config: LoopConfig) -> None:
     """``train()``, but for batch norms that are to stay as they are."""
     network.train()
-    if config.freeze_batch_norm:
-        for module in network.modules():
-            if isinstance(module, NORMS):
-                module.eval()
+    for name, module in network.named_modules():
+        if isinstance(module, NORMS) and (config.freeze_batch_norm or not _is_in(name, config.trainable)):
+            module.eval()
+
+
+def _is_in(name: str, trainable: list[str]) -> bool:
+    return not trainable or any(f"{name}.".startswith(f"{part}.") for part in trainable)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from stereohg.training.config import LoopConfig
 from stereohg.training.optimisation import (
     Buffers,
     evaluation_mode,
+    freeze,
     make_average,
     make_optimiser,
     training_mode,
@@ -102,6 +103,7 @@ class Run:
             if self.device.type != "cuda":
                 raise ValueError("sync_batch_norm needs CUDA; on the CPU take freeze_batch_norm, or none of the two")
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        freeze(network, config.trainable)
         self.network = network.to(self.device)
         self.average = make_average(self.network, config.ema)
         forward = _Forward(task, self.network)
