@@ -4,7 +4,7 @@ The 2-D features are cheap, and PSMNet's pooling and instance norms must see the
 what grows with the levels. A band is as wide as the image, so that no match is lost; of its rows those in the middle
 are kept, and ``OVERLAP`` rows on either side, which saw the band's border, are not.
 
-Shapes: image (B,3,H,W), features (B,C,H/4,W/4), similarity (B,D/4,H/4,W/4), disparity (B,H,W).
+Shapes: image (B,3,H,W), features (B,C,H/4,W/4) or coarser, similarity (B,D/4,H/4,W/4), disparity (B,H,W).
 """
 
 from copy import deepcopy

@@ -32,6 +32,22 @@ def test_one_output_channel(batch, channels, size, layout, with_bias):
     torch.testing.assert_close(conv_to_one(x, weight, bias), F.conv3d(x, weight, bias, padding=1))
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("small", [0, SMALL])
+def test_one_output_channel_of_small_volumes(small, layout, monkeypatch):
+    """Level by level as pictures, or as a volume: the same values and gradients."""
+    monkeypatch.setattr("stereohg.nn.convolution.SMALL", small)
+    x = random(2, 4, 5, 6, 7, dtype=torch.float32).contiguous(memory_format=layout).requires_grad_()
+    weight, bias = (random(*size, dtype=torch.float32).requires_grad_() for size in ((1, 4, 3, 3, 3), (1,)))
+    exact = [t.detach().double().requires_grad_() for t in (x, weight, bias)]
+    answers = []
+    for convolve, inputs in ((conv_to_one, (x, weight, bias)), (lambda *of: F.conv3d(*of, padding=1), exact)):
+        y = convolve(*inputs)
+        answers.append((y, *torch.autograd.grad(y.square().sum(), inputs)))
+    for own, other in zip(*answers, strict=True):
+        torch.testing.assert_close(own.double(), other, atol=1e-5 * other.abs().max().item(), rtol=1e-5)
+
+
 def test_one_output_channel_by_hand():
     weight = torch.zeros(1, 1, 3, 3, 3)
     weight[0, 0, 0, 2, 1] = 5.0  # the level before, the row below, the same column
@@ -73,17 +89,28 @@ def test_small_volumes(make, strides, layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("width", [80, 6])  # with 6 it is small the other way round, too
 @pytest.mark.parametrize(("make", "strides"), STRIDES)
-def test_small_volumes_in_inference(make, strides, layout, monkeypatch):
+def test_small_volumes_in_inference(make, strides, width, layout, monkeypatch):
     """oneDNN itself gives PyTorch's values and layout, and nothing is exchanged."""
     layer = make(64, 8, 3, padding=1, **strides).to(memory_format=layout)
-    x = random(1, 64, 4, 6, 80, dtype=torch.float32).contiguous(memory_format=layout)
+    x = random(1, 64, 4, 6, width, dtype=torch.float32).contiguous(memory_format=layout)
     with torch.no_grad():
         expected = PLAIN[make](x.double(), layer.weight.double(), layer.bias.double(), padding=1, **strides).float()
         monkeypatch.setattr("stereohg.nn.convolution._exchanged", None)  # not to be called
         y = layer(x)
     assert y.is_contiguous(memory_format=layout)
     torch.testing.assert_close(y, expected, atol=1e-5 * expected.abs().max().item(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("make", "strides"), STRIDES)
+def test_small_volumes_that_exchanging_leaves_small_learn(make, strides):
+    layer = make(64, 8, 3, padding=1, **strides)
+    x = random(1, 64, 4, 6, 6, dtype=torch.float32).requires_grad_()
+    exact = x.detach().double().requires_grad_()
+    expected = PLAIN[make](exact, layer.weight.double(), layer.bias.double(), padding=1, **strides)
+    ours, theirs = (torch.autograd.grad(y.square().sum(), of)[0] for y, of in ((layer(x), x), (expected, exact)))
+    torch.testing.assert_close(ours.double(), theirs, atol=1e-5 * theirs.abs().max().item(), rtol=1e-5)
 
 
 def test_paddings_that_are_pytorchs():

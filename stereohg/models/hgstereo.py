@@ -3,8 +3,9 @@
 After PSMNet (Chang & Chen, CVPR 2018) and GwcNet (Guo et al., CVPR 2019); the gates follow CoEx (Bangunharcana et
 al., IROS 2021), the upsampling RAFT (Teed & Deng, ECCV 2020). MIT licence, weights of our own.
 Where it differs from its models: features from a 2-D hourglass down to 1/32; correlation of unit vectors, so that
-exposure and contrast do not matter; Bottleneck(dim=3) inside the 3-D hourglasses; regression around the likeliest
-level at a quarter of the resolution; learned upsampling.
+exposure and contrast do not matter; Bottleneck(dim=3) inside the 3-D hourglasses; coarser volumes that join them on the
+way down (after PCWNet, Shen et al., ECCV 2022), where what has no texture can be matched by its surroundings;
+regression around the likeliest level at a quarter of the resolution; learned upsampling.
 
 Shapes: B batch, C channels, D disparity levels, H height, W width; image (B,3,H,W), volume (B,C,D/4,H/4,W/4),
 disparity (B,H,W).
@@ -113,8 +114,9 @@ class HGStereo(StereoNetwork):
         for entry in self.coarse_entries.parameters():
             nn.init.zeros_(entry)
 
-    def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features of both images to correlate, and the left one's guide (B,64,H/4,W/4) of gates and upsampling."""
+    def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
+        """Features of both images to correlate; the left one's guide (B,64,H/4,W/4) of gates and upsampling; and
+        features of both to correlate at 1/8, and at 1/16."""
         stem = self.stem(torch.cat((left, right)))  # both images as one batch
         features = self.features(stem)
         match_left, match_right = self._unit_vectors(self.match(features)).chunk(2)
