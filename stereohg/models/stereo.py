@@ -57,7 +57,7 @@ class StereoNetwork(nn.Module):
         return self.max_disp // 4
 
     def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
-        """What the images come to before they are compared: 2-D features (B,C,H/4,W/4), the first of them, or coarser."""
+        """What the images come to before they are compared: 2-D features, the first (B,C,H/4,W/4), none finer."""
         raise NotImplementedError
 
     def compare(self, *features: Tensor) -> list[Tensor]:
