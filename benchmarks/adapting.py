@@ -1,8 +1,9 @@
 """The bundled weights made one's own: what the recipes "finetune" and "adapt" gain on pairs that they did not see.
 
-"finetune" learns from the upper half of Scene Flow's FlyingThings3D pair, where its folder is given, and is tried on
-the lower half. "adapt" learns without ground truth from rendered pairs of a camera whose style no training had (grey,
-weak contrast, vignette, noise), and is tried on others of them. Nothing is chosen on what they are tried on.
+"finetune" learns from the left of the upper half of Scene Flow's FlyingThings3D pair, where its folder is given,
+chooses the best weights on the right of it, and is tried on the lower half. "adapt" learns without ground truth from
+rendered pairs of a camera whose style no training had (grey, weak contrast, vignette, noise), and is tried on others of
+them. Nothing is chosen on what they are tried on.
 
     python -m benchmarks.adapting [SCENEFLOW] [--steps N]
 """
@@ -42,27 +43,38 @@ def main() -> None:
     options = parser.parse_args()
     results = {}
     if options.sceneflow:
-        upper, lower = halves(options.sceneflow)
-        results["finetune, lower half of the FlyingThings3D pair"] = gain("finetune", [upper], [lower], options.steps)
+        learned, chosen_by, tried = parts(options.sceneflow)
+        name = "finetune, lower half of the FlyingThings3D pair"
+        results[name] = gain("finetune", [learned], [tried], options.steps, [chosen_by])
     camera = StrangeCamera()
-    learned, tried = ([camera[index] for index in part] for part in (range(LEARNED), range(LEARNED, LEARNED + TRIED)))
+    learned, tried = ([camera[index] for index in own] for own in (range(LEARNED), range(LEARNED, LEARNED + TRIED)))
     results[f"adapt, {TRIED} unseen pairs of a strange camera"] = gain("adapt", learned, tried, options.steps)
     RESULT.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
     print(RESULT.read_text())
 
 
-def gain(recipe: str, learned: list[StereoSample], tried: list[StereoSample], steps: int | None) -> dict[str, object]:
-    """Errors on the pairs that are tried before and after learning from the others."""
+def gain(
+    recipe: str,
+    learned: list[StereoSample],
+    tried: list[StereoSample],
+    steps: int | None,
+    chosen_by: list[StereoSample] | None = None,
+) -> dict[str, object]:
+    """Errors on the pairs that are tried before and after learning from others; the best weights by further ones."""
     config = load_recipe(recipe)
     with TemporaryDirectory() as folder:
-        root, run = Path(folder, "pairs"), Path(folder, "run")
+        root, validation, run = (Path(folder, name) for name in ("pairs", "validation", "run"))
         write(root, learned)
         config = replace(config, data=replace(config.data, root=root), validation_data=None)
+        if chosen_by:
+            write(validation, chosen_by)
+            config = replace(config, validation_data=replace(config.data, root=validation))
         config = replace(config, steps=steps or config.steps)
         train(run, **{name: getattr(config, name) for name in config.__dataclass_fields__})
-        after = errors(load_model(run / "hgstereo_s.safetensors"), tried)
+        best = load_model(run / ("best.safetensors" if chosen_by else "hgstereo_s.safetensors"))
+        after = errors(best, tried)
     before = errors(load_model("hgstereo_s"), tried)
-    return {"steps": config.steps, "before": before, "after": after}
+    return {"steps": best.card["training"]["steps"], "before": before, "after": after}
 
 
 def write(root: Path, samples: list[StereoSample]) -> None:
@@ -81,13 +93,19 @@ def errors(network: StereoNetwork, samples: Iterable[StereoSample]) -> dict[str,
     return {name: round(float(np.mean([own[name] for own in found])), 3) for name in ("epe", "bad_1", "bad_3")}
 
 
-def halves(root: Path) -> tuple[StereoSample, StereoSample]:
+def parts(root: Path) -> list[StereoSample]:
+    """Left and right of the upper half, and the lower half."""
     whole = create_dataset("sceneflow_clean", root, "train", parts=["flyingthings3d"]).read(0)
-    middle = whole.size[0] // 2
-    return tuple(
-        replace(whole.each(lambda array, rows=rows: array[rows]), name=name)
-        for name, rows in (("upper", slice(0, middle)), ("lower", slice(middle, None)))
-    )
+    height, width = whole.size
+    upper, border = slice(0, height // 2), width * 3 // 5
+    windows = {
+        "learned": (upper, slice(0, border)),
+        "chosen_by": (upper, slice(border, None)),
+        "tried": (slice(height // 2, None), slice(None)),
+    }
+    return [
+        replace(whole.each(lambda array, window=window: array[window]), name=name) for name, window in windows.items()
+    ]
 
 
 class StrangeCamera:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, read_card
 from stereohg.training.checkpoints import Checkpoints
 from stereohg.training.config import (
@@ -371,6 +372,18 @@ def test_the_best_weights_are_kept(tmp_path, best, figures, expected):
     assert card["metrics"] == {"validation": {"all.per_pixel.epe": figures[expected]}}
     assert card["training"]["steps"] == expected + 1
     assert runs.checkpoint(tmp_path)["progress"]["best"] == figures[expected]
+
+
+def test_what_a_run_begins_with_stays_the_best_until_others_are(tmp_path):
+    """Also when it was stopped and goes on: it is tried once."""
+    task = scripted(tmp_path, [1.0, 3.0, 2.0, 1.5, 1.2], before=True)
+    assert len(task.seen) == 5
+    best = load_model(tmp_path / "best.safetensors")
+    runs.assert_same(best.state_dict(), task.seen[0])
+    torch.manual_seed(runs.VALIDATED.seed)
+    runs.assert_same(best.state_dict(), create_model("hgstereo_s", **runs.SMALL_NETWORK).state_dict())
+    assert read_card(tmp_path / "best.safetensors")["training"]["steps"] == 0
+    assert scripted(tmp_path, [], before=True).seen == []
 
 
 def test_patience_ends_the_run(tmp_path, capsys):

@@ -87,6 +87,7 @@ class ValidationConfig:
     Args:
         every_epochs: epochs from one to the next; 0 is never.
         every_steps: steps from one to the next; 0 is never.
+        before: also before the first step, so that weights that the run goes on from stay the best until others are.
         metric: the figure that decides which weights are the best, such as all.per_pixel.epe or noc.per_image.d1.
         best: whether the lowest or the highest is.
         patience: so many times in a row without a better figure end the run; 0 is never.
@@ -94,6 +95,7 @@ class ValidationConfig:
 
     every_epochs: int = 1
     every_steps: int = 0
+    before: bool = False
     metric: str = "all.per_pixel.epe"
     best: Literal["lowest", "highest"] = "lowest"
     patience: int = 0

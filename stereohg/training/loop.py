@@ -29,6 +29,7 @@ def train(task: Task, config: LoopConfig, folder: str | Path) -> nn.Module | Non
     """
     run = Run(task, config, Path(folder))
     with run:
+        run.validate_before()
         for step, parts in run.batches():
             run.begin(step)
             counts = run.over_all(sum(task.counts(part) for part in parts))

@@ -289,6 +289,11 @@ class Run:
 
     # --- validation ---
 
+    def validate_before(self) -> None:
+        """Tries what the run begins with, where that is asked for, so that nothing worse becomes the best."""
+        if self.config.validation.before and self.task.validates and self.progress.step == 0:
+            self._validate(0)
+
     def _validation_due(self, step: int) -> bool:
         config = self.config.validation
         every = [config.every_steps, config.every_epochs * self.plan.per_epoch]
