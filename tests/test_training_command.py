@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -145,3 +146,21 @@ def test_the_settings_of_a_run_are_a_recipe(tmp_path, capsys):
     printed = yaml.safe_load(capsys.readouterr().out)
     printed.pop("output")
     assert printed == yaml.safe_load((tmp_path / "settings.yaml").read_text())
+
+
+def test_a_recipe_that_goes_on_from_another_runs_it_first(tmp_path, capsys):
+    """With the time limit it stops in the first one; the same command goes on, and does not begin it again."""
+    config = replace(runs.TINY, steps=2)
+    first = runs.recipe(config, tmp_path / "first.yaml")
+    second = runs.recipe(replace(config, seed=5, model=replace(config.model, weights=first)), tmp_path / "second.yaml")
+    out = tmp_path / "run"
+    assert status("train", second, "-o", out, "--time_limit", 0) == 0
+    assert "stopped after 1 of 2 steps" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["first"]
+    assert status("train", second, "-o", out) == 0
+    assert "going on after 1 of 2 steps" in capsys.readouterr().err
+    card = read_card(out / "hgstereo_s.safetensors")["training"]
+    assert (card["settings"]["seed"], card["weights_before"]["settings"]["seed"]) == (5, 0)
+    weights = (out / "hgstereo_s.safetensors").read_bytes()
+    assert status("train", second, "-o", out) == 0
+    assert (out / "hgstereo_s.safetensors").read_bytes() == weights

@@ -1,12 +1,17 @@
 """``stereohg train``: a network by a recipe."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from stereohg.recipes import is_recipe, load_recipe
 from stereohg.training.config import KeypointTraining, StereoTraining
 from stereohg.training.keypoints import KeypointTask
 from stereohg.training.loop import train as run
 from stereohg.training.self_supervision import SelfSupervisedTask
 from stereohg.training.stereo import StereoTask
+
+OF_THE_MACHINE = ("device", "precision", "workers", "time_limit")
+"""Settings that a recipe which runs first takes over from the one that goes on from it."""
 
 
 def train(output: Path, **settings) -> None:
@@ -14,14 +19,26 @@ def train(output: Path, **settings) -> None:
 
     RECIPE is one of the package's (without one, they are listed) or a YAML file of your own; --print_config shows all
     of it. Every setting can be given as an option as well, such as --data.root /data/kitti2015. A folder that holds a
-    checkpoint is gone on with. On several devices or machines: torchrun --nproc-per-node N -m stereohg train ...
+    checkpoint is gone on with. Where model.weights is a recipe, that is run first, in a folder within. On several
+    devices or machines: torchrun --nproc-per-node N -m stereohg train ...
 
     Args:
         output: folder of the run: checkpoints, history.jsonl, settings.yaml, best.safetensors, NAME.safetensors.
     """
-    config = StereoTraining(**settings)
+    _train(StereoTraining(**settings), output)
+
+
+def _train(config: StereoTraining, output: Path) -> Path | None:
+    """Returns the weights; None when the time limit was over before the end."""
+    before = config.model.weights
+    if before is not None and is_recipe(before):
+        first = replace(load_recipe(before), **{name: getattr(config, name) for name in OF_THE_MACHINE})
+        weights = _train(first, output / Path(before).stem)
+        if weights is None:
+            return None
+        config = replace(config, model=replace(config.model, weights=str(weights)))
     make_task = SelfSupervisedTask if config.loss.name == "photometric" else StereoTask
-    run(make_task(config), config, output)
+    return None if run(make_task(config), config, output) is None else output / f"{config.model.name}.safetensors"
 
 
 def train_keypoints(output: Path, **settings) -> None:

@@ -33,6 +33,11 @@ def find_recipe(name_or_path: str | Path) -> Path:
     return Path(name_or_path)
 
 
+def is_recipe(name_or_path: str) -> bool:
+    """Whether this is one of the package's, or a file that is called as if it were one."""
+    return name_or_path in list_recipes() or name_or_path.endswith(SUFFIX)
+
+
 def task_of(path: Path) -> str:
     """What a recipe trains for: "stereo" unless it says otherwise.
 

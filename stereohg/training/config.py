@@ -182,8 +182,8 @@ class ModelConfig:
     Args:
         name: as ``create_model`` knows it.
         arguments: of its constructor.
-        weights: to start from: a bundled name or a file, ours or published; "random" is the published initialisation.
-            None, in recipes that fine-tune, has to be filled in.
+        weights: to start from: a bundled name or a file, ours or published; "random" is the published initialisation;
+            for stereo networks also a recipe, which is run first. None, in recipes that fine-tune, has to be filled in.
         half: save weights in float16, half the size.
     """
 
