@@ -235,7 +235,6 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "runs/psmnet_kitti/best.safetensors": weights("psmnet"),
     "runs/own/best.safetensors": bundled_weights,
     "runs/before/best.safetensors": bundled_weights,
-    "runs/hgstereo/hgstereo_s.safetensors": bundled_weights,
     "runs/own/keypoint_hourglass.safetensors": weights_for_own_keypoints,
     "runs/figures/best.safetensors": weights("keypoint_hourglass", num_stacks=1),
     "runs/mpii/best.safetensors": weights("keypoint_hourglass", num_stacks=1),
