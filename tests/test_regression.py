@@ -64,6 +64,15 @@ def test_convex_upsampling_equals_the_loops(height, width, factor):
     )
 
 
+def test_convex_upsampling_takes_rows_at_a_time(monkeypatch):
+    disparity, weights = similarity(2, 5, 3), similarity(2, 9 * 4, 5, 3)
+    whole = convex_upsample(disparity, weights, 2)
+    for limit in (1, 2 * 36 * 3 * 8 * 2):  # one row, and two of five
+        monkeypatch.setattr(regression, "TILE_BYTES_CPU", limit)
+        with torch.no_grad():
+            torch.testing.assert_close(convex_upsample(disparity, weights, 2), whole, rtol=1e-14, atol=1e-14)
+
+
 def test_convex_upsampling_stays_between_its_neighbours():
     fine = convex_upsample(torch.full((1, 2, 3), 7.0), torch.randn(1, 9 * 16, 2, 3), 4)
     assert fine.shape == (1, 8, 12)

@@ -194,5 +194,11 @@ def convex_upsample(disparity: Tensor, weights: Tensor, factor: int) -> Tensor:
     """
     batch, h, w = disparity.shape
     neighbours = F.unfold(F.pad(disparity.unsqueeze(1), (1, 1, 1, 1), mode="replicate"), 3).view(batch, 9, 1, h, w)
-    weights = weights.view(batch, 9, factor**2, h, w).softmax(1)
-    return F.pixel_shuffle((weights * neighbours).sum(1), factor).squeeze(1)
+    weights = weights.view(batch, 9, factor**2, h, w)
+    rows = h
+    if not (torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()):
+        limit = TILE_BYTES_CPU if weights.device.type == "cpu" else TILE_BYTES
+        rows = max(1, limit // (weights[:, :, :, 0].numel() * weights.element_size()))
+    parts = zip(weights.split(rows, 3), neighbours.split(rows, 3), strict=True)
+    fine = torch.cat([(weight.softmax(1) * neighbour).sum(1) for weight, neighbour in parts], 2)
+    return F.pixel_shuffle(fine, factor).squeeze(1)
