@@ -4,7 +4,7 @@ The 2-D features are cheap, and PSMNet's pooling and instance norms must see the
 what grows with the levels. A band is as wide as the image, so that no match is lost; of its rows those in the middle
 are kept, and ``OVERLAP`` rows on either side, which saw the band's border, are not.
 
-Shapes: image (B,3,H,W), features (B,C,H/4,W/4) or coarser, similarity (B,D/4,H/4,W/4), disparity (B,H,W).
+Shapes: image (B,3,H,W), features (B,C,H/4,W/4), similarity (B,D/4,H/4,W/4), disparity (B,H,W).
 """
 
 from copy import deepcopy
@@ -58,18 +58,12 @@ def forward_in_bands(network: StereoNetwork, left: Tensor, right: Tensor, bands:
     batch, _, rows, columns = features[0].shape
     whole = None
     for band in bands:
-        part = network.compare(*(_rows_of(feature, band, rows) for feature in features))[-1]
+        part = network.compare(*(feature[:, :, band.start : band.stop] for feature in features))[-1]
         if whole is None:
             whole = part.new_empty(batch, part.shape[1], rows, columns)
         whole[:, :, band.first : band.last] = part[:, :, band.first - band.start : band.last - band.start]
         del part  # or the next band would find it there
     return network.regress([whole], *features)[-1], whole
-
-
-def _rows_of(feature: Tensor, band: Band, rows: int) -> Tensor:
-    """A band's rows of a map that may be coarser than the one whose ``rows`` it counts."""
-    start, stop = (row * feature.shape[2] // rows for row in (band.start, band.stop))
-    return feature[:, :, start:stop]
 
 
 class Fitting:

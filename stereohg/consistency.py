@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 TOLERANCE = 1.0  # pixels by which the two views' disparities may differ
+NEARER = 0.5  # pixels from which on what lands on the same pixel hides the other
 NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
@@ -24,7 +25,7 @@ def seen_by_both(disparity: np.ndarray, right_disparity: np.ndarray) -> np.ndarr
 
 
 def is_behind(disparity: np.ndarray) -> np.ndarray:
-    """True (H,W) where something nearer, by more than the tolerance, lands on the same pixel of the right picture."""
+    """True (H,W) where something nearer, by over half a pixel, lands on the same pixel of the right picture."""
     height, width = disparity.shape
     y, x = np.mgrid[:height, :width]
     nearest = np.full((height, width), -np.inf, disparity.dtype)
@@ -32,4 +33,4 @@ def is_behind(disparity: np.ndarray) -> np.ndarray:
         is_inside = (landed >= 0) & (landed < width)
         np.maximum.at(nearest, (y[is_inside], landed[is_inside]), disparity[is_inside])
     landed = np.clip(np.round(x - disparity).astype(int), 0, width - 1)
-    return nearest[y, landed] > disparity + TOLERANCE
+    return nearest[y, landed] > disparity + NEARER

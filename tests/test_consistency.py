@@ -36,8 +36,8 @@ def test_what_is_behind_something_nearer():
     """Column 6 with a 4 lands on column 2, and so does column 3 with a 1; column 4 lands beside it."""
     disparity = rows([0, 0, 0, 1, 1, 1, 4, 1])
     assert is_behind(disparity).tolist() == [[False, False, True, True, False, False, False, False]]
-    nearly = rows([0, 0, 0, 3, 1, 1, 4, 1])
-    assert not is_behind(nearly)[0, 3]  # nearer by no more than a pixel
+    nearly = rows([0, 0, 0, 1, 1, 3.5, 4, 1])
+    assert not is_behind(nearly)[0, 5]  # it lands there, too, and is farther by no more than half a pixel
     between = rows([0, 0, 0, 1, 1, 1, 3.5, 1])  # 2.5: on both columns beside it
     assert is_behind(between).tolist() == [[False, False, True, True, True, False, False, False]]
 

@@ -51,18 +51,6 @@ def test_hourglasses_nest():
     assert Hourglass(Times(10), inner, Times(1))(torch.tensor(1.0)).item() == 31.0  # 1 + 10 * (1 + 2)
 
 
-@pytest.mark.parametrize("learns", [True, False])
-def test_what_is_added_beside_on_the_way_down(learns):
-    hourglass = Hourglass(Times(10), Hourglass(Times(2), nn.Identity(), Times(1)), Times(1))
-    x, first, second = torch.tensor(1.0), torch.tensor(0.5), torch.tensor(4.0)
-    with torch.set_grad_enabled(learns):
-        assert hourglass(x, beside=[first]).item() == 1 + (1 + 2) * 10.5
-        assert hourglass(x, beside=[first, second]).item() == 1 + 10.5 + (2 * 10.5 + 4)
-        with pytest.raises(TypeError):
-            hourglass(x, beside=[first, second, second])  # there is no hourglass so deep
-    assert (x, first, second) == (1.0, 0.5, 4.0)
-
-
 @torch.no_grad()
 def test_hourglass_of_nothing_keeps_its_input():
     x = torch.ones(2)

@@ -3,9 +3,8 @@
 After PSMNet (Chang & Chen, CVPR 2018) and GwcNet (Guo et al., CVPR 2019); the gates follow CoEx (Bangunharcana et
 al., IROS 2021), the upsampling RAFT (Teed & Deng, ECCV 2020). MIT licence, weights of our own.
 Where it differs from its models: features from a 2-D hourglass down to 1/32; correlation of unit vectors, so that
-exposure and contrast do not matter; Bottleneck(dim=3) inside the 3-D hourglasses; coarser volumes that join them on the
-way down (after PCWNet, Shen et al., ECCV 2022), where what has no texture can be matched by its surroundings;
-regression around the likeliest level at a quarter of the resolution; learned upsampling.
+exposure and contrast do not matter; Bottleneck(dim=3) inside the 3-D hourglasses; regression around the likeliest
+level at a quarter of the resolution; learned upsampling.
 
 Shapes: B batch, C channels, D disparity levels, H height, W width; image (B,3,H,W), volume (B,C,D/4,H/4,W/4),
 disparity (B,H,W).
@@ -102,50 +101,27 @@ class HGStereo(StereoNetwork):
         self.stacks = nn.ModuleList(hourglass(volume_channels, num_blocks, dim=3) for _ in range(num_stacks))
         self.heads = nn.ModuleList(Conv3d(base, 1, 3, padding=1, bias=False) for _ in range(num_stacks))
 
-        self.coarser = nn.ModuleList(
-            ConvNormAct(fine, coarse, stride=2)
-            for fine, coarse in zip(feature_channels[1:3], feature_channels[2:4], strict=True)
-        )
-        self.coarse_match = nn.ModuleList(nn.Conv2d(width, match_channels, 1) for width in feature_channels[2:4])
-        self.coarse_entries = nn.ModuleList(
-            nn.ModuleList(Conv3d(num_groups, width, 1, bias=False) for width in volume_channels[1:3])
-            for _ in range(num_stacks)
-        )
-        for entry in self.coarse_entries.parameters():
-            nn.init.zeros_(entry)
-
-    def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
-        """Features of both images to correlate; the left one's guide (B,64,H/4,W/4) of gates and upsampling; and
-        features of both to correlate at 1/8, and at 1/16."""
+    def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of both images to correlate, and the left one's guide (B,64,H/4,W/4) of gates and upsampling."""
         stem = self.stem(torch.cat((left, right)))  # both images as one batch
         features = self.features(stem)
         match_left, match_right = self._unit_vectors(self.match(features)).chunk(2)
         guide = self.guide(torch.cat((features.chunk(2)[0], F.pixel_unshuffle(stem.chunk(2)[0], 2)), 1))
-        coarse = []
-        for down, match in zip(self.coarser, self.coarse_match, strict=True):
-            features = down(features)
-            coarse += self._unit_vectors(match(features)).chunk(2)
-        return match_left, match_right, guide, *coarse
+        return match_left, match_right, guide
 
-    def compare(self, left: Tensor, right: Tensor, guide: Tensor, *coarse: Tensor) -> list[Tensor]:
+    def compare(self, left: Tensor, right: Tensor, guide: Tensor) -> list[Tensor]:
         is_innermost = not self.entry.conv.weight.is_contiguous()
         x = self.entry(groupwise_volume(left, right, self.num_levels, self.num_groups, channels_last=is_innermost))
-        coarse_volumes = [
-            groupwise_volume(*pair, self.num_levels // 2**i, self.num_groups, channels_last=is_innermost)
-            for i, pair in enumerate(zip(coarse[::2], coarse[1::2], strict=True), 1)
-        ]
         costs = []
         for i, (gate, stack, head) in enumerate(zip(self.gates, self.stacks, self.heads, strict=True)):
             share = gate(guide).sigmoid().unsqueeze(2)
-            beside = [entry(volume) for entry, volume in zip(self.coarse_entries[i], coarse_volumes, strict=True)]
-            x = x * share if torch.is_grad_enabled() else x.mul_(share)  # nothing else wants it
-            x = stack(x, beside=beside)
+            x = stack(x * share if torch.is_grad_enabled() else x.mul_(share))  # nothing else wants it
             if self.training or i == len(self.stacks) - 1:
                 costs.append(head(x).squeeze(1))
         return costs
 
     def regress(self, costs: list[Tensor], *features: Tensor) -> list[Tensor]:
-        weights = UPSAMPLING_GAIN * self.upsampling(features[2]).float()
+        weights = UPSAMPLING_GAIN * self.upsampling(features[-1]).float()
         disparities = [convex_upsample(4 * soft_argmin(cost.float(), self.radius), weights, 4) for cost in costs]
         return [self.output_scale * disparity for disparity in disparities]
 

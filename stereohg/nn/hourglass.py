@@ -4,8 +4,6 @@ One level goes down, through what is inside, up again, and adds what skipped it.
 hourglass; chaining hourglasses gives a stack. Whether it works on images or on cost volumes its children decide.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -38,19 +36,9 @@ class Hourglass(nn.Module):
         self.skip = skip if skip is not None else nn.Identity()
         self.act = act if act is not None else nn.Identity()
 
-    def forward(self, x: Tensor, skip: Tensor | None = None, beside: Sequence[Tensor] = ()) -> Tensor:
-        """x to the same spatial size.
-
-        Args:
-            x: at full size.
-            skip: replaces the one computed from x (PSMNet's stacks).
-            beside: what is added to x at half the size; the next, inside, at a quarter; and so on.
-        """
-        low = self.down(x)
-        if beside:
-            low = low + beside[0] if torch.is_grad_enabled() else low.add_(beside[0])
-        low = self.inner(low, beside=beside[1:]) if beside[1:] else self.inner(low)
-        up = self.up(low)
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        """x to the same spatial size; a ``skip`` given here replaces the one computed from x (PSMNet's stacks)."""
+        up = self.up(self.inner(self.down(x)))
         if torch.is_grad_enabled() or up is x:
             return self.act((self.skip(x) if skip is None else skip) + up)
         return self.act(add_output(up, self.skip, x) if skip is None else up.add_(skip))  # nothing else wants it
