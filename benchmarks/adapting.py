@@ -1,9 +1,9 @@
 """The bundled weights made one's own: what the recipes "finetune" and "adapt" gain on pairs that they did not see.
 
-"finetune" learns from the left of the upper half of Scene Flow's FlyingThings3D pair, where its folder is given,
-chooses the best weights on the right of it, and is tried on the lower half. "adapt" learns without ground truth from
-rendered pairs of a camera whose style no training had (grey, weak contrast, vignette, noise), and is tried on others of
-them. Nothing is chosen on what they are tried on.
+"finetune" learns from three of six crops of Scene Flow's FlyingThings3D pair, where its folder is given, those of one
+colour on a chessboard; it chooses the best weights on the fourth, and is tried on the last two. "adapt" learns without
+ground truth from rendered pairs of a camera whose style no training had (grey, weak contrast, vignette, noise), and is
+tried on others of them. Nothing is chosen on what they are tried on.
 
     python -m benchmarks.adapting [SCENEFLOW] [--steps N]
 """
@@ -43,9 +43,10 @@ def main() -> None:
     options = parser.parse_args()
     results = {}
     if options.sceneflow:
-        learned, chosen_by, tried = parts(options.sceneflow)
-        name = "finetune, lower half of the FlyingThings3D pair"
-        results[name] = gain("finetune", [learned], [tried], options.steps, [chosen_by])
+        crops = chessboard(options.sceneflow)
+        learned, (chosen_by, *tried) = crops[::2], crops[1::2]
+        name = "finetune, two other crops of the FlyingThings3D pair"
+        results[name] = gain("finetune", learned, tried, options.steps, [chosen_by])
     camera = StrangeCamera()
     learned, tried = ([camera[index] for index in own] for own in (range(LEARNED), range(LEARNED, LEARNED + TRIED)))
     results[f"adapt, {TRIED} unseen pairs of a strange camera"] = gain("adapt", learned, tried, options.steps)
@@ -93,18 +94,16 @@ def errors(network: StereoNetwork, samples: Iterable[StereoSample]) -> dict[str,
     return {name: round(float(np.mean([own[name] for own in found])), 3) for name in ("epe", "bad_1", "bad_3")}
 
 
-def parts(root: Path) -> list[StereoSample]:
-    """Left and right of the upper half, and the lower half."""
+def chessboard(root: Path) -> list[StereoSample]:
+    """Six crops in two rows; every other one is of one colour."""
     whole = create_dataset("sceneflow_clean", root, "train", parts=["flyingthings3d"]).read(0)
-    height, width = whole.size
-    upper, border = slice(0, height // 2), width * 3 // 5
-    windows = {
-        "learned": (upper, slice(0, border)),
-        "chosen_by": (upper, slice(border, None)),
-        "tried": (slice(height // 2, None), slice(None)),
-    }
+    height, width = (side // parts for side, parts in zip(whole.size, (2, 3), strict=True))
     return [
-        replace(whole.each(lambda array, window=window: array[window]), name=name) for name, window in windows.items()
+        replace(
+            whole.each(lambda array, y=y, x=x: array[y * height :, x * width :][:height, :width]), name=f"crop_{y}_{x}"
+        )
+        for y in range(2)
+        for x in range(3)
     ]
 
 
