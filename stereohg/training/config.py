@@ -138,7 +138,7 @@ class LoopConfig:
         compile: let torch.compile fuse the network.
         sync_batch_norm: batch norm over all processes (CUDA only).
         freeze_batch_norm: running means and variances stay as they are, and are used.
-        trainable: names of the parts that learn, such as refinement; the others stay as they are, batch norms and all.
+        trainable: names of the parts that learn, such as heads; the others stay as they are, batch norms and all.
             Empty is the whole network.
         ema: decay of an exponential moving average of the weights, such as 0.999, which is validated and saved in
             their place; None for none.
