@@ -99,7 +99,9 @@ def test_concatenation_puts_left_channels_first():
 
 
 @pytest.mark.parametrize(
-    "build", [concat_volume, correlation_volume, lambda *a: groupwise_volume(*a, num_groups=2)], ids=str
+    "build",
+    [concat_volume, correlation_volume, lambda *a: groupwise_volume(*a, num_groups=2)],
+    ids=["concatenated", "correlation", "groups"],
 )
 def test_gradients(build):
     left, right = (x[:1].requires_grad_() for x in features(4, 3))
