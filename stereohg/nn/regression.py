@@ -197,7 +197,7 @@ def convex_upsample(disparity: Tensor, weights: Tensor, factor: int) -> Tensor:
     weights = weights.view(batch, 9, factor**2, h, w)
     rows = h
     if not (torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()):
-        limit = TILE_BYTES_CPU if weights.device.type == "cpu" else TILE_BYTES
+        limit = TILE_BYTES if weights.device.type == "cuda" else TILE_BYTES_CPU
         rows = max(1, limit // (weights[:, :, :, 0].numel() * weights.element_size()))
     parts = zip(weights.split(rows, 3), neighbours.split(rows, 3), strict=True)
     fine = torch.cat([(weight.softmax(1) * neighbour).sum(1) for weight, neighbour in parts], 2)
