@@ -73,6 +73,22 @@ def test_convex_upsampling_takes_rows_at_a_time(monkeypatch):
             torch.testing.assert_close(convex_upsample(disparity, weights, 2), whole, rtol=1e-14, atol=1e-14)
 
 
+class Upsampling(torch.nn.Module):
+    def forward(self, disparity, weights):
+        return convex_upsample(disparity, weights, 2)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.enable_grad])
+def test_a_trace_of_convex_upsampling_has_it_in_one_piece(mode):
+    """Of any height; ONNX has no way to split a height that is not known."""
+    rows = torch.export.Dim("rows", min=2)
+    low, high = ((similarity(1, height, 4), similarity(1, 36, height, 4)) for height in (6, 9))
+    with mode():
+        program = torch.export.export(Upsampling(), low, dynamic_shapes=({1: rows}, {2: rows}), strict=False)
+        assert not [node for node in program.graph.nodes if "split" in node.name]
+        torch.testing.assert_close(program.module()(*high), convex_upsample(*high, 2))
+
+
 def test_convex_upsampling_stays_between_its_neighbours():
     fine = convex_upsample(torch.full((1, 2, 3), 7.0), torch.randn(1, 9 * 16, 2, 3), 4)
     assert fine.shape == (1, 8, 12)

@@ -195,10 +195,15 @@ def convex_upsample(disparity: Tensor, weights: Tensor, factor: int) -> Tensor:
     batch, h, w = disparity.shape
     neighbours = F.unfold(F.pad(disparity.unsqueeze(1), (1, 1, 1, 1), mode="replicate"), 3).view(batch, 9, 1, h, w)
     weights = weights.view(batch, 9, factor**2, h, w)
-    rows = h
-    if not (torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()):
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        fine = _mixed(weights, neighbours)
+    else:
         limit = TILE_BYTES if weights.device.type == "cuda" else TILE_BYTES_CPU
         rows = max(1, limit // (weights[:, :, :, 0].numel() * weights.element_size()))
-    parts = zip(weights.split(rows, 3), neighbours.split(rows, 3), strict=True)
-    fine = torch.cat([(weight.softmax(1) * neighbour).sum(1) for weight, neighbour in parts], 2)
+        parts = zip(weights.split(rows, 3), neighbours.split(rows, 3), strict=True)
+        fine = torch.cat([_mixed(*part) for part in parts], 2)
     return F.pixel_shuffle(fine, factor).squeeze(1)
+
+
+def _mixed(weights: Tensor, neighbours: Tensor) -> Tensor:
+    return (weights.softmax(1) * neighbours).sum(1)
