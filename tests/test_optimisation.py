@@ -95,7 +95,7 @@ def test_buffers_come_back():
     assert kept == network.mean.item() == 2
 
 
-def parts() -> nn.Sequential:
+def parts() -> nn.ModuleDict:
     block = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
     return nn.ModuleDict({"early": block, "late": deepcopy(block), "later": deepcopy(block)})
 

@@ -164,3 +164,20 @@ def test_a_recipe_that_goes_on_from_another_runs_it_first(tmp_path, capsys):
     weights = (out / "hgstereo_s.safetensors").read_bytes()
     assert status("train", second, "-o", out) == 0
     assert (out / "hgstereo_s.safetensors").read_bytes() == weights
+
+
+def test_recipes_that_cannot_go_before_are_refused_at_once(tmp_path, capsys):
+    own = tmp_path / "own.yaml"
+    for weights, complaint in (
+        ("psmnet_sceneflow", "model.weights is the recipe psmnet_sceneflow, which trains psmnet, not hgstereo_s"),
+        (
+            "hourglass_mpii",
+            "model.weights is the recipe hourglass_mpii, which trains keypoint_hourglass, not hgstereo_s",
+        ),
+        (str(own), f"the recipe {own} goes on from itself"),
+        ("nowhere.yaml", "nowhere.yaml is neither a recipe nor a file"),
+    ):
+        runs.recipe(replace(runs.TINY, model=replace(runs.TINY.model, weights=weights)), own)
+        assert status("train", own, "-o", tmp_path / "run") == 1
+        assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -32,13 +32,25 @@ def _train(config: StereoTraining, output: Path) -> Path | None:
     """Returns the weights; None when the time limit was over before the end."""
     before = config.model.weights
     if before is not None and is_recipe(before):
-        first = replace(load_recipe(before), **{name: getattr(config, name) for name in OF_THE_MACHINE})
+        first = _first_of(before, config)
         weights = _train(first, output / Path(before).stem)
         if weights is None:
             return None
         config = replace(config, model=replace(config.model, weights=str(weights)))
     make_task = SelfSupervisedTask if config.loss.name == "photometric" else StereoTask
     return None if run(make_task(config), config, output) is None else output / f"{config.model.name}.safetensors"
+
+
+def _first_of(recipe: str, config: StereoTraining) -> StereoTraining:
+    """The recipe whose weights another one goes on from, checked before it is run, which takes long."""
+    first = load_recipe(recipe)
+    if not isinstance(first, StereoTraining) or first.model.name != config.model.name:
+        raise ValueError(
+            f"model.weights is the recipe {recipe}, which trains {first.model.name}, not {config.model.name}"
+        )
+    if first.model.weights == recipe:
+        raise ValueError(f"the recipe {recipe} goes on from itself; give it model.weights of a file, or random")
+    return replace(first, **{name: getattr(config, name) for name in OF_THE_MACHINE})
 
 
 def train_keypoints(output: Path, **settings) -> None:

@@ -198,7 +198,7 @@ def convex_upsample(disparity: Tensor, weights: Tensor, factor: int) -> Tensor:
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
         fine = _mixed(weights, neighbours)
     else:
-        limit = TILE_BYTES if weights.device.type == "cuda" else TILE_BYTES_CPU
+        limit = TILE_BYTES if weights.device.type == "cuda" else TILE_BYTES_CPU  # also for estimates, on no device
         rows = max(1, limit // (weights[:, :, :, 0].numel() * weights.element_size()))
         parts = zip(weights.split(rows, 3), neighbours.split(rows, 3), strict=True)
         fine = torch.cat([_mixed(*part) for part in parts], 2)
