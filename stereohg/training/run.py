@@ -402,6 +402,7 @@ class Run:
             return None
         if self.rank == 0:
             self._save_weights(self.folder / f"{network.architecture}.safetensors", {})
+        self.accelerator.wait_for_everyone()  # who goes on from the weights finds them
         return network.eval()
 
 
