@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stereohg.models.weights import read_card
 from stereohg.training.checkpoints import Checkpoints
 from stereohg.training.config import CheckpointConfig, DataConfig, OptimiserConfig, ScheduleConfig, ValidationConfig
 from tests import runs
@@ -60,6 +61,15 @@ def test_two_processes_learn_as_one_does(tmp_path):
     figures = [name for name in one[3] if name.endswith(("epe", "rmse"))]
     assert one[3].keys() == two[3].keys() and len(figures) == 4
     assert [two[3][name] for name in figures] == pytest.approx([one[3][name] for name in figures], rel=1e-4)
+
+
+def test_two_processes_go_on_from_the_recipe_before(tmp_path):
+    config = replace(runs.TINY, steps=2)
+    first = runs.recipe(config, tmp_path / "first.yaml")
+    told = run(replace(config, seed=5, model=replace(config.model, weights=first)), tmp_path / "run")
+    assert told.count("step 2/2") == 2
+    card = read_card(tmp_path / "run" / "hgstereo_s.safetensors")["training"]
+    assert (card["settings"]["seed"], card["weights_before"]["settings"]["seed"]) == (5, 0)
 
 
 def workers(launcher: subprocess.Popen) -> list[int]:

@@ -1,7 +1,12 @@
 """``stereohg train``: a network by a recipe."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from stereohg.recipes import is_recipe, load_recipe
 from stereohg.training.config import KeypointTraining, StereoTraining
@@ -25,18 +30,21 @@ def train(output: Path, **settings) -> None:
     Args:
         output: folder of the run: checkpoints, history.jsonl, settings.yaml, best.safetensors, NAME.safetensors.
     """
-    _train(StereoTraining(**settings), output)
+    with _one_group_of_processes():
+        _train(StereoTraining(**settings), output)
 
 
 def _train(config: StereoTraining, output: Path) -> Path | None:
     """Returns the weights; None when the time limit was over before the end."""
-    before = config.model.weights
+    before, began = config.model.weights, time.monotonic()
     if before is not None and is_recipe(before):
         first = _first_of(before, config)
         weights = _train(first, output / Path(before).stem)
         if weights is None:
             return None
         config = replace(config, model=replace(config.model, weights=str(weights)))
+        if config.time_limit is not None:
+            config = replace(config, time_limit=max(0.0, round(config.time_limit - (time.monotonic() - began) / 60, 2)))
     make_task = SelfSupervisedTask if config.loss.name == "photometric" else StereoTask
     return None if run(make_task(config), config, output) is None else output / f"{config.model.name}.safetensors"
 
@@ -60,4 +68,15 @@ def train_keypoints(output: Path, **settings) -> None:
         output: folder of the run: checkpoints, history.jsonl, settings.yaml, best.safetensors, NAME.safetensors.
     """
     config = KeypointTraining(**settings)
-    run(KeypointTask(config), config, output)
+    with _one_group_of_processes():
+        run(KeypointTask(config), config, output)
+
+
+@contextmanager
+def _one_group_of_processes() -> Iterator[None]:
+    """Of all runs of a command; the first one joins it, where torchrun has started several."""
+    try:
+        yield
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()

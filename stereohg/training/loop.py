@@ -14,7 +14,7 @@ def train(task: Task, config: LoopConfig, folder: str | Path) -> nn.Module | Non
 
     The folder gets checkpoints/, history.jsonl, settings.yaml, best.safetensors by validation, and in the end
     NAME.safetensors. A run that is killed at any moment and started again comes to the same weights, on the CPU bit
-    for bit. Alone, or one of the processes of torchrun or ``accelerate launch``.
+    for bit. Alone, or one of the processes of torchrun or ``accelerate launch``, whose group stays for other runs.
 
     Returns:
         The network (the averaged one, where there is one) in evaluation mode, or None when the time limit was over

@@ -60,7 +60,8 @@ class Report:
 
     def __exit__(self, *error) -> None:
         self.bar.stop()
-        self.accelerator.end_training()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
 
     def due(self, step: int) -> bool:
         every = self.config.every
