@@ -26,7 +26,7 @@ from stereohg.devices import Precision, choose_device, choose_dtype
 from stereohg.disparity import Disparity
 from stereohg.memory import free_memory, parse_memory
 from stereohg.models.inference import ready_for_inference
-from stereohg.models.scale import brought_back, enlarged, levels_for, scaled
+from stereohg.models.scale import brought_back, check_scale, enlarged, levels_for, scaled
 from stereohg.models.stereo import StereoNetwork
 from stereohg.models.weights import bundled_names, load_model
 from stereohg.nn import confidence
@@ -213,8 +213,7 @@ class _Search:
         max_memory: str | float | None = None,
     ):
         scale = predictor.model.scale if scale is None else scale
-        if not (isinstance(scale, Real) and 0 < scale <= 4):
-            raise ValueError(f"scale is {scale!r}; it must be a number above 0 and at most 4")
+        check_scale(scale)
         is_number = isinstance(max_disp, Real) and 0 < max_disp < np.inf
         if max_disp is not None and max_disp != "auto" and not is_number:
             raise ValueError(f"max_disp is {max_disp!r}; it must be a positive number of pixels, 'auto' or None")

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import stereohg
 from stereohg.models.quantities import quantities
-from stereohg.models.scale import brought_back, enlarged, levels_for, scaled, set_range
+from stereohg.models.scale import brought_back, enlarged, levels_for, scaled, set_search
 
 
 def small(**arguments):
@@ -34,13 +34,21 @@ def test_levels_for_a_range(max_disp, scale, levels):
 
 
 def test_a_range_is_of_the_given_pictures():
+    """It stays the same of them at another scale: 80 of them are 160 of those twice as large, 48 of those 0.6 times."""
     network = small(scale=1.5)
-    set_range(network, None)
-    assert network.max_disp == 32
-    set_range(network, 80)
-    assert network.max_disp == 128
+    set_search(network, None)
+    assert (network.max_disp, network.scale) == (32, 1.5)
+    set_search(network, 80)
+    assert (network.max_disp, network.scale) == (128, 1.5)
+    set_search(network, 80, 2.0)
+    assert (network.max_disp, network.scale) == (160, 2.0)
+    set_search(network, None, 0.6)
+    assert (network.max_disp, network.scale) == (48, 0.6)
     with pytest.raises(ValueError, match="max_disp is 50; it must be a positive multiple of 16"):
-        set_range(network, 50)
+        set_search(network, 50)
+    with pytest.raises(ValueError, match="scale is 0; it must be a number above 0 and at most 4"):
+        set_search(network, None, 0)
+    assert (network.max_disp, network.scale) == (48, 0.6)
 
 
 def test_what_has_the_size_stays_as_it_is():

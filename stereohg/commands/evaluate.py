@@ -25,7 +25,7 @@ from stereohg.evaluation import (
 )
 from stereohg.evaluation import evaluate as run
 from stereohg.metrics import per_image, per_pixel
-from stereohg.models.scale import set_range
+from stereohg.models.scale import set_search
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.version import __version__
@@ -50,6 +50,7 @@ def evaluate(
     device: str = "auto",
     precision: Precision = "auto",
     max_disp: int | None = None,
+    scale: float | None = None,
     align_corners: bool | None = None,
     output_scale: float | None = None,
 ) -> int:
@@ -76,6 +77,7 @@ def evaluate(
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
         max_disp: largest disparity looked for, pixels; a multiple of 16 in place of the weights' own.
+        scale: what the pictures are resized by before matching, in place of the model's own scale.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.
 
@@ -95,7 +97,7 @@ def evaluate(
         sets = [_named_set(data, split, root)]
     rules = [FULL if protocol == "zero-shot" else choose_protocol(protocol, name) for name, _, _ in sets]
     network = load_model(model, align_corners=align_corners, output_scale=output_scale)
-    set_range(network, max_disp)
+    set_search(network, max_disp, scale)
     predictor = Predictor(network, device, precision)
 
     results: list[Evaluation] = []
@@ -119,7 +121,7 @@ def evaluate(
         console.print(zero_shot_table(documents))
     if output is not None:
         made = {"stereohg": __version__, "torch": torch.__version__, "precision": str(predictor.dtype).split(".")[1]}
-        about = {"model": model, "max_disp": round(network.max_disp / network.scale), **made}
+        about = {"model": model, "max_disp": round(network.max_disp / network.scale), "scale": network.scale, **made}
         save_json(output / "metrics.json", {**about, "protocol": protocol, "sets": documents})
         console.print(f"written: {output / 'metrics.json'}", soft_wrap=True)
     return int(any(pair.failed for result in results for pair in result.skipped))

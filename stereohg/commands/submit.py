@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stereohg.devices import Precision
-from stereohg.models.scale import set_range
+from stereohg.models.scale import set_search
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.submission import BENCHMARKS, BenchmarkName, write_submission
@@ -22,6 +22,7 @@ def submit(
     device: str = "auto",
     precision: Precision = "auto",
     max_disp: int | None = None,
+    scale: float | None = None,
     align_corners: bool | None = None,
     output_scale: float | None = None,
 ) -> None:
@@ -37,11 +38,12 @@ def submit(
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
         max_disp: largest disparity looked for, pixels; a multiple of 16 in place of the weights' own.
+        scale: what the pictures are resized by before matching, in place of the model's own scale.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.
     """
     network = load_model(model, align_corners=align_corners, output_scale=output_scale)
-    set_range(network, max_disp)
+    set_search(network, max_disp, scale)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("predicting", total=sum(BENCHMARKS[benchmark].pairs.values()))

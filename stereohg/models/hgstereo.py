@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.models.checks import check_at_least
+from stereohg.models.scale import LARGEST_SCALE
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn import (
     BasicBlock,
@@ -27,7 +28,6 @@ from stereohg.nn import (
     soft_argmin,
 )
 
-LARGEST_SCALE = 4
 COARSEST_LEVELS = 16  # 3-D hourglasses halve the levels down to 1/16, so that max_disp is a multiple of 16
 UPSAMPLING_GAIN = 0.25  # keeps the first steps' weights soft, as RAFT does
 

@@ -3,10 +3,14 @@
 Shapes: image (B,3,H,W), disparity (B,H,W) in pixels of the picture that it belongs to.
 """
 
+from numbers import Real
+
 import torch.nn.functional as F
 from torch import Tensor
 
 from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
+
+LARGEST_SCALE = 4
 
 
 def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
@@ -34,12 +38,24 @@ def levels_for(max_disp: float, scale: float = 1.0) -> int:
     return int(-(-max_disp * scale // MAX_DISP_MULTIPLE)) * MAX_DISP_MULTIPLE
 
 
-def set_range(network: StereoNetwork, max_disp: int | None) -> None:
-    """Sets the network's range to so many pixels of the given pictures, which it enlarges; None leaves it.
+def check_scale(scale: float) -> None:
+    """Raises ValueError where pictures cannot be resized by it."""
+    if not (isinstance(scale, Real) and 0 < scale <= LARGEST_SCALE):
+        raise ValueError(f"scale is {scale!r}; it must be a number above 0 and at most {LARGEST_SCALE}")
+
+
+def set_search(network: StereoNetwork, max_disp: int | None, scale: float | None = None) -> None:
+    """Sets the network's range, in pixels of the given pictures, and what it resizes them by; None leaves either.
 
     Raises:
-        ValueError: max_disp is no positive multiple of 16.
+        ValueError: max_disp is no positive multiple of 16, scale not above 0 and at most 4.
     """
+    if scale is not None:
+        check_scale(scale)
+    pixels = network.max_disp / network.scale
     if max_disp is not None:
-        network.max_disp = max_disp
-        network.max_disp = levels_for(max_disp, network.scale)
+        network.max_disp = pixels = max_disp
+    if scale is not None:
+        network.scale = scale
+    if (max_disp, scale) != (None, None):
+        network.max_disp = levels_for(pixels, network.scale)
