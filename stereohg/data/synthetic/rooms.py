@@ -2,7 +2,8 @@
 
 A scene is a list of primitives around a pair of cameras one baseline apart. Focal length, depth of the room and
 nearness of things are drawn evenly in their logarithm; a quarter of the scenes is hard: walls without texture, patterns
-that repeat, glare; in a third, boxes fill much of the view. Index and seed alone decide a scene.
+that repeat, glare; in a third, boxes fill much of the view, and most have things that one looks through. Index and
+seed alone decide a scene.
 
 Shapes: H height, W width; see ``scene.py``. Lengths are in baselines, x right, y down, z forward from the left camera.
 """
@@ -10,22 +11,26 @@ Shapes: H height, W width; see ``scene.py``. Lengths are in baselines, x right, 
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import torch
 
 from stereohg.data.synthetic.camera import Atlas, StereoCamera
 from stereohg.data.synthetic.primitives import BOX, CARD, CYLINDER, ELLIPSOID, ROOM, Primitives
 from stereohg.data.synthetic.scene import Scene, expose, occlusion, vertical_offset
-from stereohg.data.synthetic.silhouettes import SHARES, SILHOUETTES, branches, lattice
+from stereohg.data.synthetic.silhouettes import OPENWORK, SHARES, SILHOUETTES, branches, lattice, wheel
 from stereohg.data.synthetic.textures import REPEATING, TILE, load_textures, make_texture
 
 SLOTS = {ROOM: 1, BOX: 40, ELLIPSOID: 8, CYLINDER: 16, CARD: 20}
 KINDS = tuple(kind for kind, count in SLOTS.items() for _ in range(count))
-MASK = 96  # pixels on the side of a mask
-MASKS_OF_EACH, FOLIAGE = 8, 24  # of each silhouette; and branches and lattices behind them
+MASK, DRAWN = 256, 96  # pixels on the side of a mask; a silhouette is drawn in fewer, its strokes have fixed widths
+MASKS_OF_EACH, FOLIAGE, OPENWORK_OF_EACH = 8, 24, 40  # of each silhouette; of branches and lattices; of each openwork
+FIRST_FOLIAGE = len(SILHOUETTES) * MASKS_OF_EACH
+FIRST_OPENWORK = FIRST_FOLIAGE + FOLIAGE
 CROPS, PATTERNS = 6, 40  # tiles of each photograph; of stripes and checks
 HARD = 0.25  # share of the scenes
 LARGE = 0.3  # share of the scenes with one or two boxes that fill much of the view
+OPEN = 0.7  # share of the scenes with up to four things that one looks through: photographs are full of them
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,10 @@ def load_atlas() -> Atlas:
             tile = texture[y : y + TILE, x : x + TILE]
             tiles.append(np.pad(tile, [(0, TILE - n) for n in tile.shape[:2]] + [(0, 0)], "symmetric"))
     tiles += [make_texture(random, REPEATING) for _ in range(PATTERNS)]
-    masks = [draw(random, MASK, MASK) > 127 for draw in SILHOUETTES for _ in range(MASKS_OF_EACH)]
-    masks += [(branches if i % 3 else lattice)(random, MASK, MASK) > 127 for i in range(FOLIAGE)]
+    masks = [draw(random, DRAWN, DRAWN) for draw in SILHOUETTES for _ in range(MASKS_OF_EACH)]
+    masks += [(branches if i % 3 else lattice)(random, DRAWN, DRAWN) for i in range(FOLIAGE)]
+    masks += [draw(random, MASK, MASK) for draw in OPENWORK for _ in range(OPENWORK_OF_EACH)]
+    masks = [cv2.resize(mask, (MASK, MASK)) > 127 for mask in masks]
     return Atlas(torch.from_numpy(np.stack(tiles)), torch.from_numpy(np.stack(masks)))
 
 
@@ -113,6 +120,9 @@ class Builder:
         if random.random() < LARGE:
             for _ in range(random.integers(1, 3)):
                 self._large()
+        if random.random() < OPEN:
+            for _ in range(random.integers(1, 5)):
+                self._openwork()
         makers = (self._solid, self._rod, self._table, self._shelf, self._foliage, self._card)
         for _ in range(int(random.integers(8, 26))):
             makers[random.choice(len(makers), p=(0.42, 0.16, 0.12, 0.06, 0.1, 0.14))]()
@@ -212,8 +222,25 @@ class Builder:
         for _ in range(int(random.integers(2, 7))):
             at = place + random.normal(0, 0.6, 3) * size.max()
             axes = upright(random.normal(0, 0.6)) if random.random() < 0.6 else any_rotation(random)
-            mask = len(SILHOUETTES) * MASKS_OF_EACH + random.integers(FOLIAGE)
+            mask = FIRST_FOLIAGE + random.integers(FOLIAGE)
             self._add(CARD, at, size.max() * np.array([1.0, 1.0, 0.01]), axes, mask=mask)
+
+    def _openwork(self) -> None:
+        """Fences, wheels, trusses and tubes, often several one behind the other, as in a machine."""
+        random, z = self.random, self.near * (self.far / self.near) ** self.random.uniform(0, 0.6)
+        pixel = z / self.focal
+        u, v = random.uniform(-0.45, 0.45) * self.width, random.uniform(-0.4, 0.4) * self.height
+        place, high = np.array([u, v, self.focal]) * pixel, random.uniform(0.1, 0.5) * self.height * pixel
+        axes = upright(random.normal(0, 0.5)) @ any_rotation(random, random.choice([0.0, 0.15]))
+        paint = self._material(z)
+        for i in range(int(random.choice([1, 1, 2, 3]))):
+            kind = random.integers(len(OPENWORK))
+            wide = high * (np.exp(random.normal(0, 0.1)) if OPENWORK[kind] is wheel else random.uniform(0.7, 2))
+            mask = FIRST_OPENWORK + kind * OPENWORK_OF_EACH + random.integers(OPENWORK_OF_EACH)
+            at = place + high * (i * 0.3 * axes[2] + (i > 0) * random.normal(0, 0.5, 3))
+            self._add(CARD, at, np.array([wide, high, 0.01 * high]), axes, mask=mask, paint=paint)
+            if random.random() < 0.5:
+                paint = self._material(z)
 
     def _card(self) -> None:
         random = self.random
