@@ -5,6 +5,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -27,10 +28,10 @@ STARTING = 5.0  # seconds, of these
 PATIENCE = 1200  # seconds for a run to do anything
 
 
-def start(config, folder: Path) -> subprocess.Popen:
+def start(config, folder: Path, **options) -> subprocess.Popen:
     command = [sys.executable, "-m", "stereohg", "train", runs.recipe(config, folder.with_suffix(".yaml"))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*command, "-o", str(folder)], env=environment, stderr=subprocess.DEVNULL)
+    return subprocess.Popen([*command, "-o", str(folder)], env=environment, **{"stderr": subprocess.DEVNULL, **options})
 
 
 def finish(config, folder: Path) -> None:
@@ -58,6 +59,23 @@ def kill_somewhere(config, folder: Path, moments: random.Random) -> bool:
             time.sleep(moments.uniform(0, LONGEST))
         process.kill()
         return process.wait() < 0
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no groups of processes here")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_of_a_run_ends_it_with_a_checkpoint(tmp_path, number):
+    """As a terminal's Ctrl-C and a cluster's time limit send it: to the workers as well."""
+    config = replace(runs.TINY, steps=500, workers=2, checkpoints=CheckpointConfig(every=2))
+    with start(config, tmp_path / "run", stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        end = time.monotonic() + PATIENCE
+        while steps_of(tmp_path / "run") < 2:
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.02)
+        os.killpg(process.pid, number)
+        _, told = process.communicate(timeout=PATIENCE)
+    assert f"of 500 steps: {number.name} was received; the same command goes on" in told
+    assert process.returncode == 128 + number
+    assert f"stopped after {steps_of(tmp_path / 'run')} of 500 steps" in told
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ So a run that goes on in the middle of an epoch sees what it would have seen, an
 would have seen alone.
 """
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -11,6 +12,9 @@ import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
+
+STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""A terminal and a cluster send them to the workers as well, whose samples the last step and checkpoint still want."""
 
 
 class SampleSource(Protocol):
@@ -125,12 +129,14 @@ def load(
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pinned,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_prepare_worker,
         generator=torch.Generator().manual_seed(0),  # or the loader would draw from the global one
     )
 
 
-def _one_thread(worker: int) -> None:
-    """A worker that leaves the cores to the network."""
+def _prepare_worker(worker: int) -> None:
+    """Leaves the cores to the network, and it to the run to stop when all its processes are told to."""
+    for number in STOPPING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

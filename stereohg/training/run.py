@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stereohg.data.files import clear_leftovers, replacing
 from stereohg.devices import choose_device
 from stereohg.models.inference import channels_last
-from stereohg.training.batches import Batches, load
+from stereohg.training.batches import STOPPING_SIGNALS, Batches, load
 from stereohg.training.checkpoints import Checkpoints, random_state, set_random_state
 from stereohg.training.config import LoopConfig
 from stereohg.training.optimisation import (
@@ -38,7 +38,7 @@ from stereohg.version import __version__
 logger = logging.getLogger("stereohg")
 
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
-STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SAME_REQUEST = 1.0  # seconds within which a second signal is the first by another way: torchrun passes its own on
 NAMED = 8  # samples that a message lists
 
 
@@ -159,9 +159,10 @@ class Run:
             ) from error
 
     def _on_signal(self, number: int, frame) -> None:
-        if self.signal is not None:
+        if self.signal is not None and time.monotonic() - self.signalled > SAME_REQUEST:
             raise KeyboardInterrupt  # who asks twice does not want to wait
-        self.signal = number
+        if self.signal is None:
+            self.signal, self.signalled = number, time.monotonic()
         self.stop_asked = f"{signal.Signals(number).name} was received"
 
     def batches(self) -> Iterator[tuple[int, list]]:
