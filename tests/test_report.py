@@ -18,12 +18,12 @@ class Accelerator:
     is_main_process = True
 
     def __init__(self):
-        self.logged = []
+        self.logged, self.trackers = [], [self]
 
     def log(self, values, step):
         self.logged.append((step, values))
 
-    def end_training(self):
+    def finish(self):
         self.logged.append("ended")
 
 
