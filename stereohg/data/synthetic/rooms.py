@@ -227,7 +227,8 @@ class Builder:
 
     def _openwork(self) -> None:
         """Fences, wheels, trusses and tubes, often several one behind the other, as in a machine."""
-        random, z = self.random, self.near * (self.far / self.near) ** self.random.uniform(0, 0.6)
+        random = self.random
+        z = self.near * (self.far / self.near) ** random.uniform(0, 0.6)  # something is to lie behind it
         pixel = z / self.focal
         u, v = random.uniform(-0.45, 0.45) * self.width, random.uniform(-0.4, 0.4) * self.height
         place, high = np.array([u, v, self.focal]) * pixel, random.uniform(0.1, 0.5) * self.height * pixel

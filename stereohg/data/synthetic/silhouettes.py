@@ -87,7 +87,7 @@ def wheel(random, h, w) -> np.ndarray:
     """Tyre, hub and spokes."""
     canvas = np.zeros((h, w), np.uint8)
     side = min(h, w)
-    middle, radius = np.array([w / 2, h / 2]), np.array([w / 2, h / 2])
+    middle = radius = np.array([w / 2, h / 2])
     tyre, hub = random.uniform(0.08, 0.3), random.uniform(0.08, 0.35)
     circle = np.linspace(0, 2 * np.pi, 65)
     rim = np.stack([np.cos(circle), np.sin(circle)], 1)
