@@ -127,14 +127,14 @@ def one_band(name: str, height: int, width: int, levels: int, size: int) -> tupl
     return fitting.peak((1, 3, height, width), levels, size), cost.peak_bytes
 
 
-@pytest.mark.parametrize("size, most", [(88, 2.0), pytest.param(192, 1.2, marks=pytest.mark.slow)])
-def test_the_estimate_is_what_is_measured(size, most):
-    """As a whole, and in bands, where it was seen to be up to 1.6 times what the tensors take: never too low."""
+@pytest.mark.parametrize("size", [88, pytest.param(192, marks=pytest.mark.slow)])
+def test_the_estimate_is_what_is_measured(size):
+    """In bands, and as a whole."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:  # whose memory nothing has touched
         estimate, peak = process.submit(one_band, "hgstereo_s", 768, 1024, 128, size).result()
     if peak is None:
         pytest.skip("this system does not tell peaks")
-    assert peak <= estimate < most * peak + OVERHEAD
+    assert peak <= estimate < 1.2 * peak + OVERHEAD
 
 
 def regressed() -> int | None:

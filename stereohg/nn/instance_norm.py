@@ -30,7 +30,7 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         return (
             self.affine
             and not torch.compiler.is_compiling()  # first: what is asked of the layout ties a trace to one size
-            and x.device.type == "cpu"
+            and x.device.type in ("cpu", "meta")  # where memory is estimated, as a CPU wants it
             and x.dim() == 4
             and x.shape[2:].numel() > 1
             and is_channels_last(x)
