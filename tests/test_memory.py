@@ -12,6 +12,7 @@ from stereohg.measure import measured
 from stereohg.memory import GAPS, OVERHEAD, free_memory, free_ram, in_words, parse_memory, peak_memory
 from stereohg.models.inference import ready_for_inference
 from stereohg.nn import upsampled_soft_argmin
+from stereohg.nn.instance_norm import InstanceNorm2d
 
 
 @pytest.mark.parametrize(
@@ -115,6 +116,13 @@ def test_a_convolution_copies_its_input_unless_it_lies_as_the_kernel_wants_it(ch
 def test_small_volumes_are_unrolled_into_columns():
     x, layer = torch.empty(1, 2, 8, 8, 8, device="meta"), torch.nn.Conv3d(2, 1, 3, padding=1, device="meta")
     assert counted(lambda: layer(x)) == (2 + 2 * 27 + 1) * 8**3 * 4
+
+
+def test_an_instance_norm_copies_nothing():
+    """Its input and its result, and some numbers for each channel."""
+    x = torch.empty(2, 8, 64, 64, device="meta").to(memory_format=torch.channels_last)
+    layer = InstanceNorm2d(8, affine=True, device="meta")
+    assert counted(lambda: layer(x)) == pytest.approx(2 * x.nbytes, rel=0.01)
 
 
 def one_band(name: str, height: int, width: int, levels: int, size: int) -> tuple[int, int]:
