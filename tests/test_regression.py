@@ -1,5 +1,7 @@
 """Regression, confidence and upsampling against the literal formulas and by hand."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -93,6 +95,27 @@ def test_convex_upsampling_stays_between_its_neighbours():
     fine = convex_upsample(torch.full((1, 2, 3), 7.0), torch.randn(1, 9 * 16, 2, 3), 4)
     assert fine.shape == (1, 8, 12)
     torch.testing.assert_close(fine, torch.full_like(fine, 7.0))
+
+
+def test_convex_upsampling_keeps_to_one_surface():
+    """Of two surfaces at 10 and 30 pixels: weights 1 : 2 : 1 on 10, 11 and 30 lie between the two without a radius."""
+    disparity = torch.tensor([[[10.0, 11.0, 30.0]]])
+    weights = torch.full((1, 9, 1, 3), -torch.inf)
+    weights[0, 3:6] = torch.tensor([0.0, math.log(2), 0.0])[:, None, None]  # the neighbours left, here and right
+    assert convex_upsample(disparity, weights, 1)[0, 0, 1].item() == pytest.approx(15.5)
+    assert convex_upsample(disparity, weights, 1, radius=4)[0, 0, 1].item() == pytest.approx(32 / 3)
+    assert convex_upsample(disparity, weights, 1, radius=0.5)[0, 0, 1].item() == pytest.approx(11)
+
+
+@settings(max_examples=20, deadline=None)
+@given(radius=st.floats(0.1, 5), height=st.integers(1, 3), width=st.integers(1, 3))
+def test_convex_upsampling_keeps_near_the_heaviest_neighbour(radius, height, width):
+    disparity, weights = 5 * similarity(1, height, width), similarity(1, 9 * 4, height, width)
+    only = torch.where(weights.unflatten(1, (9, 4)) == weights.unflatten(1, (9, 4)).amax(1, keepdim=True), 50.0, -50.0)
+    heaviest = convex_upsample(disparity, only.flatten(1, 2).to(disparity), 2)
+    near = convex_upsample(disparity, weights, 2, radius)
+    assert ((near - heaviest).abs() <= radius + 1e-9).all()
+    torch.testing.assert_close(convex_upsample(disparity, weights, 2, 1e6), convex_upsample(disparity, weights, 2))
 
 
 def test_gradients():

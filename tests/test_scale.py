@@ -27,6 +27,13 @@ def test_disparities_are_brought_back_in_pixels_of_the_given_picture():
     assert torch.equal(brought_back(ramp, (2, 2)), torch.tensor([[[0.25, 1.25]] * 2]))
 
 
+def test_no_disparity_is_brought_back_to_between_two_surfaces():
+    """At twice the width: a step from 10 to 20 is two surfaces, and no pixel is at 15; one from 10 to 10.5 is one."""
+    step, slope = (torch.tensor([[[20.0, 20.0, 20.0, last]] * 4]) for last in (40.0, 21.0))
+    assert torch.equal(brought_back(step, (2, 2)), torch.tensor([[[10.0, 20.0]] * 2]))
+    assert torch.equal(brought_back(slope, (2, 2)), torch.tensor([[[10.0, 10.25]] * 2]))
+
+
 @pytest.mark.parametrize(("max_disp", "scale", "levels"), [(192, 1.5, 288), (80, 1.5, 128), (16, 1, 16), (17, 1, 32)])
 def test_levels_for_a_range(max_disp, scale, levels):
     """80 pixels are 120 of an enlarged picture, and the next multiple of 16 is 128."""

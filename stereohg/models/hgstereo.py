@@ -44,7 +44,8 @@ class HGStereo(StereoNetwork):
         num_blocks: at the bottom of each hourglass, where a block sees furthest and costs least: what has no texture is
             known by its borders alone.
         num_stacks: how many 3-D hourglasses, each with a head in training.
-        radius: levels of the volume on either side of the likeliest one that the regression takes in.
+        radius: levels of the volume on either side of the likeliest one that the regression takes in; outside training
+            also how far apart, in levels, the disparities may be that the upsampling mixes.
         output_scale: factor on the disparity.
         scale: what pictures are enlarged by before they are matched, 1 to 4: edges and thin things get sharper, for
             time; ``max_disp`` counts pixels of the enlarged ones. ``forward`` takes what it is given.
@@ -62,7 +63,7 @@ class HGStereo(StereoNetwork):
         volume_channels: tuple[int, ...] = (8, 16, 32, 32),
         num_blocks: int = 3,
         num_stacks: int = 2,
-        radius: int = 2,
+        radius: int = 1,
         output_scale: float = 1.0,
         scale: float = 1.0,
     ):
@@ -93,7 +94,9 @@ class HGStereo(StereoNetwork):
             hourglass(feature_channels[1:], num_blocks, dim=2),
         )
         self.match = nn.Sequential(ConvNormAct(quarter, match_channels), nn.Conv2d(match_channels, match_channels, 1))
-        self.guide = ConvNormAct(quarter + 16 * half // 4, 64)  # the stem at 1/2, unshuffled to 1/4
+        self.detail = nn.Conv2d(half, half, 2, stride=2, bias=False)  # of the stem, which is at 1/2
+        self.context = nn.Conv2d(quarter, half, 1, bias=False)
+        self.guide = ConvNormAct(half, 64)
         self.upsampling = nn.Conv2d(64, 9 * 4**2, 1)
 
         self.gates = nn.ModuleList(nn.Conv2d(64, base, 1) for _ in range(num_stacks))
@@ -106,7 +109,7 @@ class HGStereo(StereoNetwork):
         stem = self.stem(torch.cat((left, right)))  # both images as one batch
         features = self.features(stem)
         match_left, match_right = self._unit_vectors(self.match(features)).chunk(2)
-        guide = self.guide(torch.cat((features.chunk(2)[0], F.pixel_unshuffle(stem.chunk(2)[0], 2)), 1))
+        guide = self.guide(self.context(features.chunk(2)[0]) + self.detail(stem.chunk(2)[0]))
         return match_left, match_right, guide
 
     def compare(self, left: Tensor, right: Tensor, guide: Tensor) -> list[Tensor]:
@@ -122,7 +125,10 @@ class HGStereo(StereoNetwork):
 
     def regress(self, costs: list[Tensor], *features: Tensor) -> list[Tensor]:
         weights = UPSAMPLING_GAIN * self.upsampling(features[-1]).float()
-        disparities = [convex_upsample(4 * soft_argmin(cost.float(), self.radius), weights, 4) for cost in costs]
+        radius = None if self.training else 4 * self.radius  # what is left out would not learn to come in
+        disparities = [
+            convex_upsample(4 * soft_argmin(cost.float(), self.radius), weights, 4, radius) for cost in costs
+        ]
         return [self.output_scale * disparity for disparity in disparities]
 
     def _unit_vectors(self, x: Tensor) -> Tensor:
@@ -154,5 +160,5 @@ def hourglass(channels: tuple[int, ...], num_blocks: int, dim: int, at: int = 4)
 
 
 def hgstereo_s(**arguments) -> HGStereo:
-    """1.3 million parameters."""
+    """1.2 million parameters."""
     return HGStereo(**arguments)

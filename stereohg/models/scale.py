@@ -5,12 +5,14 @@ Shapes: image (B,3,H,W), disparity (B,H,W) in pixels of the picture that it belo
 
 from numbers import Real
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
 
 LARGEST_SCALE = 4
+MOST_MIXED = 1.0  # pixels from the nearest disparity that a mean of four may lie; farther off it is of two surfaces
 
 
 def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
@@ -27,10 +29,15 @@ def enlarged(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def brought_back(disparity: Tensor, size: tuple[int, int]) -> Tensor:
-    """To the height and width of the given pictures, and in their pixels."""
+    """To the height and width of the given pictures, and in their pixels.
+
+    Bilinearly; but where two surfaces meet, a pixel takes the nearest one's disparity and none between the two.
+    """
     if disparity.shape[-2:] == size:
         return disparity
-    return enlarged(disparity.unsqueeze(1), size).squeeze(1) * (size[1] / disparity.shape[-1])
+    disparity = disparity.unsqueeze(1) * (size[1] / disparity.shape[-1])
+    mixed, nearest = enlarged(disparity, size), F.interpolate(disparity, size, mode="nearest-exact")
+    return torch.where((mixed - nearest).abs() > MOST_MIXED, nearest, mixed).squeeze(1)
 
 
 def levels_for(max_disp: float, scale: float = 1.0) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stereohg.nn.kernels import runs_kernels
 
-TILE_BYTES_CPU = 2**21  # stays in a core's cache
+TILE_BYTES_CPU = 2**22  # stays in the cache that the cores share
 TILE_BYTES = 2**27
 
 
@@ -181,13 +181,17 @@ def confidence(similarity: Tensor, radius: int = 1) -> Tensor:
     return near_mode.sum(1).clamp(0, 1)
 
 
-def convex_upsample(disparity: Tensor, weights: Tensor, factor: int) -> Tensor:
+def convex_upsample(disparity: Tensor, weights: Tensor, factor: int, radius: float | None = None) -> Tensor:
     """Each fine pixel a weighted mean of its 3x3 coarse neighbours (RAFT, Teed & Deng 2020, section 3.3).
+
+    With ``radius``, of the nine only those within ``radius`` of the one that weighs most have a part in it, so that a
+    pixel at an object's border lies on one of the two surfaces and not in the gap between them.
 
     Args:
         disparity: (B,h,w).
         weights: (B, 9 factor^2, h, w) logits, softmax over the nine.
         factor: how much finer.
+        radius: in the disparity's unit.
 
     Returns:
         (B, factor h, factor w); the values are not scaled.
@@ -196,14 +200,19 @@ def convex_upsample(disparity: Tensor, weights: Tensor, factor: int) -> Tensor:
     neighbours = F.unfold(F.pad(disparity.unsqueeze(1), (1, 1, 1, 1), mode="replicate"), 3).view(batch, 9, 1, h, w)
     weights = weights.view(batch, 9, factor**2, h, w)
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
-        fine = _mixed(weights, neighbours)
+        fine = _mixed(weights, neighbours, radius)
     else:
         limit = TILE_BYTES if weights.device.type == "cuda" else TILE_BYTES_CPU  # also for estimates, on no device
         rows = max(1, limit // (weights[:, :, :, 0].numel() * weights.element_size()))
         parts = zip(weights.split(rows, 3), neighbours.split(rows, 3), strict=True)
-        fine = torch.cat([_mixed(*part) for part in parts], 2)
+        fine = torch.cat([_mixed(*part, radius) for part in parts], 2)
     return F.pixel_shuffle(fine, factor).squeeze(1)
 
 
-def _mixed(weights: Tensor, neighbours: Tensor) -> Tensor:
-    return (weights.softmax(1) * neighbours).sum(1)
+def _mixed(weights: Tensor, neighbours: Tensor, radius: float | None) -> Tensor:
+    share = weights.softmax(1)
+    if radius is None:
+        return (share * neighbours).sum(1)
+    heaviest = torch.where(share < share.amax(1, keepdim=True), -torch.inf, neighbours).amax(1, keepdim=True)
+    share = share * ((neighbours - heaviest).abs() <= radius)
+    return (share * neighbours).sum(1) / share.sum(1)

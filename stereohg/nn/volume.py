@@ -14,7 +14,7 @@ from torch import Tensor
 
 from stereohg.nn.kernels import runs_kernels
 
-TILE_BYTES_CPU = 2**20  # of products; stays in the cache
+TILE_BYTES_CPU = 2**22  # of products; stays in the cache that the cores share
 TILE_BYTES = 2**24
 SHORTEST_TILE = 32  # columns
 
