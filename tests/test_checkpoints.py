@@ -138,7 +138,7 @@ def test_a_folder_that_is_read_only_is_told(tmp_path):
 LIMITED = """
 import resource, sys
 from tests import runs
-resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))  # a megabyte a file, and the run needs twelve, twice
+resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))  # a megabyte a file, and the run wants two that are larger
 runs.run(runs.TINY, sys.argv[1])
 """
 
@@ -148,7 +148,7 @@ def test_a_run_without_room_takes_no_step(tmp_path):
     program = [sys.executable, "-c", LIMITED, str(tmp_path / "run")]
     ended = subprocess.run(program, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 1
-    assert "cannot take the run's checkpoints (File too large): two of 2 MB are needed" in ended.stderr
+    assert "cannot take the run's checkpoints (File too large): two of 1 MB are needed" in ended.stderr
     assert runs.files(tmp_path) == []
 
 

@@ -35,7 +35,7 @@ def whole(tmp_path_factory):
 
 
 def test_it_learns(tmp_path):
-    config = runs.on_folder(runs.pairs(tmp_path, [48]), steps=12, batch_size=1, schedule=ScheduleConfig())
+    config = runs.on_folder(runs.pairs(tmp_path, [48]), steps=24, batch_size=1, schedule=ScheduleConfig())
     runs.run(config, tmp_path / "run")
     losses = runs.losses(tmp_path / "run")
     assert losses[-1] < 0.5 * losses[0]
