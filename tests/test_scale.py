@@ -28,8 +28,12 @@ def test_disparities_are_brought_back_in_pixels_of_the_given_picture():
 
 
 def test_no_disparity_is_brought_back_to_between_two_surfaces():
-    """At twice the width: a step from 10 to 20 is two surfaces, and no pixel is at 15; one from 10 to 10.5 is one."""
-    step, slope = (torch.tensor([[[20.0, 20.0, 20.0, last]] * 4]) for last in (40.0, 21.0))
+    """At twice the width: a step from 10 to 20 is two surfaces, and no pixel is at 15; one from 10 to 10.5 is one.
+
+    From 10 to 13 the mean is 1.5 off the nearest, 13, and half of that is taken.
+    """
+    step, slope, between = (torch.tensor([[[20.0, 20.0, 20.0, last]] * 4]) for last in (40.0, 21.0, 26.0))
+    assert torch.equal(brought_back(between, (2, 2)), torch.tensor([[[10.0, 12.25]] * 2]))
     assert torch.equal(brought_back(step, (2, 2)), torch.tensor([[[10.0, 20.0]] * 2]))
     assert torch.equal(brought_back(slope, (2, 2)), torch.tensor([[[10.0, 10.25]] * 2]))
 

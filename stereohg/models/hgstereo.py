@@ -45,7 +45,7 @@ class HGStereo(StereoNetwork):
             known by its borders alone.
         num_stacks: how many 3-D hourglasses, each with a head in training.
         radius: levels of the volume on either side of the likeliest one that the regression takes in; outside training
-            also how far apart, in levels, the disparities may be that the upsampling mixes.
+            also how near each other, in levels, disparities must be that the upsampling mixes.
         output_scale: factor on the disparity.
         scale: what pictures are enlarged by before they are matched, 1 to 4: edges and thin things get sharper, for
             time; ``max_disp`` counts pixels of the enlarged ones. ``forward`` takes what it is given.

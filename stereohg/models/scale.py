@@ -5,14 +5,13 @@ Shapes: image (B,3,H,W), disparity (B,H,W) in pixels of the picture that it belo
 
 from numbers import Real
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
 
 LARGEST_SCALE = 4
-MOST_MIXED = 1.0  # pixels from the nearest disparity that a mean of four may lie; farther off it is of two surfaces
+MIXED = 1.0  # pixels that a mean of four may lie off the nearest of them; at twice as much it is of two surfaces
 
 
 def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
@@ -36,8 +35,9 @@ def brought_back(disparity: Tensor, size: tuple[int, int]) -> Tensor:
     if disparity.shape[-2:] == size:
         return disparity
     disparity = disparity.unsqueeze(1) * (size[1] / disparity.shape[-1])
-    mixed, nearest = enlarged(disparity, size), F.interpolate(disparity, size, mode="nearest-exact")
-    return torch.where((mixed - nearest).abs() > MOST_MIXED, nearest, mixed).squeeze(1)
+    nearest = F.interpolate(disparity, size, mode="nearest-exact")
+    off = enlarged(disparity, size) - nearest
+    return (nearest + off * (2 - off.abs() / MIXED).clamp(0, 1)).squeeze(1)
 
 
 def levels_for(max_disp: float, scale: float = 1.0) -> int:

@@ -184,8 +184,9 @@ def confidence(similarity: Tensor, radius: int = 1) -> Tensor:
 def convex_upsample(disparity: Tensor, weights: Tensor, factor: int, radius: float | None = None) -> Tensor:
     """Each fine pixel a weighted mean of its 3x3 coarse neighbours (RAFT, Teed & Deng 2020, section 3.3).
 
-    With ``radius``, of the nine only those within ``radius`` of the one that weighs most have a part in it, so that a
-    pixel at an object's border lies on one of the two surfaces and not in the gap between them.
+    With ``radius``, only those of the nine near the one that weighs most have a part in it: within ``radius`` of it all
+    that they weigh, from there on less, and none at twice as much. So a pixel at an object's border lies on one of the
+    two surfaces and not in the gap between them.
 
     Args:
         disparity: (B,h,w).
@@ -214,5 +215,5 @@ def _mixed(weights: Tensor, neighbours: Tensor, radius: float | None) -> Tensor:
     if radius is None:
         return (share * neighbours).sum(1)
     heaviest = torch.where(share < share.amax(1, keepdim=True), -torch.inf, neighbours).amax(1, keepdim=True)
-    share = share * ((neighbours - heaviest).abs() <= radius)
+    share = share * (2 - (neighbours - heaviest).abs() / radius).clamp(0, 1)
     return (share * neighbours).sum(1) / share.sum(1)
