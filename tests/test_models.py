@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import stereohg
 from stereohg.models.features import SpatialPyramid
+from stereohg.models.hgstereo import UPSAMPLING_GAIN
 
 STEREO = [name for name in stereohg.list_models() if name != "keypoint_hourglass"]
 HEADS = {"psmnet": 3, "psmnet_basic": 1, "gwcnet_g": 4, "gwcnet_gc": 4, "hgstereo_s": 2}
@@ -152,6 +153,20 @@ def test_small_network_stays_small():
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(*pair(256, 512))
     assert counter.get_total_flops() < 16e9
+
+
+def test_hgstereo_mixes_surfaces_in_training_alone():
+    """Two blocks, at 8 and at 40 pixels; of the nine around it a block itself weighs twice: (7 * 8 + 3 * 40) / 10."""
+    model = stereohg.create_model("hgstereo_s", max_disp=64)
+    with torch.no_grad():
+        model.upsampling.weight.zero_()
+        model.upsampling.bias.zero_().view(9, 16)[4] = math.log(2) / UPSAMPLING_GAIN
+    cost = torch.full((1, 16, 1, 2), -100.0)
+    cost[0, 2, 0, 0] = cost[0, 10, 0, 1] = 100.0
+    guide = torch.zeros(1, 64, 1, 2)
+    (mixed,), (kept,) = model.train().regress([cost], guide), model.eval().regress([cost], guide)
+    torch.testing.assert_close(mixed[0, 0], torch.tensor([17.6] * 4 + [30.4] * 4))
+    torch.testing.assert_close(kept[0, 0], torch.tensor([8.0] * 4 + [40.0] * 4))
 
 
 def test_gradients_reach_every_parameter():
