@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from stereohg.nn import Conv2d, Conv3d, ConvTranspose3d
-from stereohg.nn.convolution import FEWEST_CHANNELS, SMALL, add_output, conv_to_one
+from stereohg.nn.convolution import FEWEST_CHANNELS, SMALL, add_output, conv_to_one, convolved
 from stereohg.nn.weight_gradient import weight_gradient
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last_3d]
@@ -218,6 +218,48 @@ def test_products_are_for_float32_with_channels_innermost(monkeypatch):
     layer.double()(x.double()).sum().backward()
     with torch.no_grad():
         layer(x.double())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    dim=st.sampled_from([2, 3]),
+    channels=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    kernel=st.sampled_from([1, 3]),
+    stride=st.integers(1, 2),
+    is_innermost=st.booleans(),
+    adds=st.booleans(),
+    relu=st.booleans(),
+)
+def test_sum_and_relu_behind_a_convolution(dim, channels, kernel, stride, is_innermost, adds, relu):
+    layout = {2: torch.channels_last, 3: torch.channels_last_3d}[dim] if is_innermost else torch.contiguous_format
+    layer = {2: Conv2d, 3: Conv3d}[dim](*channels, kernel, stride, kernel // 2).to(memory_format=layout)
+    x = random(2, channels[0], *(4, 6, 7)[:dim], dtype=torch.float32).contiguous(memory_format=layout)
+    plus = random(*layer(x).shape, dtype=torch.float32).contiguous(memory_format=layout) if adds else None
+    expected = layer(x) + (plus if adds else 0)
+    expected = expected.relu() if relu else expected
+    torch.testing.assert_close(convolved(layer, x, plus, relu), expected)
+    kept = (x.clone(), plus.clone()) if adds else (x.clone(),)
+    with torch.no_grad():
+        torch.testing.assert_close(convolved(layer, x, plus, relu), expected)
+    assert all(map(torch.equal, (x, plus), kept))  # what others may still want is left as it was
+
+
+def test_sum_and_relu_are_fused_in_inference_alone(monkeypatch):
+    taken = []
+    whole = torch.ops.mkldnn._convolution_pointwise
+    monkeypatch.setattr(
+        torch.ops.mkldnn, "_convolution_pointwise", lambda *given: taken.append(len(given)) or whole(*given)
+    )
+    layer, x, plus = Conv2d(3, 3, 3, padding=1), torch.randn(1, 3, 5, 5), torch.randn(1, 3, 5, 5)
+    convolved(layer, x, plus, relu=True).sum().backward()
+    with torch.no_grad():
+        convolved(layer, x)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert convolved(layer, x, relu=True).dtype == torch.bfloat16
+        assert not taken
+        convolved(layer, x, relu=True)
+        convolved(layer, x, plus)
+    assert taken == [10, 13]  # with what is added, and how
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])

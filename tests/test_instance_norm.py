@@ -56,6 +56,18 @@ def test_gradients_are_pytorchs(shape):
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5 * other.abs().max().item())
 
 
+def test_in_place_in_inference_alone():
+    whole = InstanceNorm2d(4, affine=True)
+    layer = InstanceNorm2d(4, affine=True, inplace=True)
+    x = torch.randn(2, 4, 5, 6).contiguous(memory_format=torch.channels_last)
+    kept = x.clone(memory_format=torch.preserve_format)
+    assert torch.equal(layer(x), whole(x))
+    assert torch.equal(x, kept)
+    with torch.no_grad():
+        assert torch.equal(layer(x), whole(kept))
+        assert torch.equal(x, whole(kept))
+
+
 @pytest.mark.parametrize("learns", [False, True])
 def test_the_quick_way_is_taken(monkeypatch, learns):
     ours, plain = layers(4)

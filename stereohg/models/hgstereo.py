@@ -29,6 +29,7 @@ from stereohg.nn import (
 )
 
 COARSEST_LEVELS = 16  # 3-D hourglasses halve the levels down to 1/16, so that max_disp is a multiple of 16
+EPSILON = 1e-12  # keeps what is zero zero
 UPSAMPLING_GAIN = 0.25  # keeps the first steps' weights soft, as RAFT does
 
 
@@ -124,17 +125,18 @@ class HGStereo(StereoNetwork):
         return costs
 
     def regress(self, costs: list[Tensor], *features: Tensor) -> list[Tensor]:
-        weights = UPSAMPLING_GAIN * self.upsampling(features[-1]).float()
+        weights = F.conv2d(features[-1], *(UPSAMPLING_GAIN * w for w in (self.upsampling.weight, self.upsampling.bias)))
         radius = None if self.training else 4 * self.radius  # what is left out would not learn to come in
         disparities = [
-            convex_upsample(4 * soft_argmin(cost.float(), self.radius), weights, 4, radius) for cost in costs
+            convex_upsample(4 * soft_argmin(cost.float(), self.radius), weights.float(), 4, radius) for cost in costs
         ]
         return [self.output_scale * disparity for disparity in disparities]
 
     def _unit_vectors(self, x: Tensor) -> Tensor:
         """Each group of channels scaled so that the mean product of two of them is their cosine."""
-        groups = x.unflatten(1, (self.num_groups, -1))
-        return (F.normalize(groups.float(), dim=2) * groups.shape[2] ** 0.5).to(x.dtype).flatten(1, 2)
+        groups = x.unflatten(1, (self.num_groups, -1)).float()
+        lengths = torch.linalg.vector_norm(groups, dim=2, keepdim=True).clamp_min(EPSILON)
+        return (groups * (groups.shape[2] ** 0.5 / lengths)).to(x.dtype).flatten(1, 2)
 
 
 def hourglass(channels: tuple[int, ...], num_blocks: int, dim: int, at: int = 4) -> Hourglass:

@@ -88,6 +88,17 @@ def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         return total if bias is None else total + bias.view(-1, 1, 1, 1)
 
 
+def convolved(conv: nn.Module, x: Tensor, plus: Tensor | None = None, relu: bool = False) -> Tensor:
+    """``relu(conv(x) + plus)``; in inference oneDNN adds and clips what it convolves before it writes it."""
+    if not _can_be_fused(conv, x, plus, relu):
+        y = conv(x) if plus is None else conv(x).add_(plus)
+        return F.relu_(y) if relu else y
+    settings = conv.weight, conv.bias, conv.padding, conv.stride, conv.dilation, conv.groups
+    if plus is None:
+        return torch.ops.mkldnn._convolution_pointwise(x, *settings, "relu", [], "")
+    return torch.ops.mkldnn._convolution_pointwise(x, plus, *settings, "add", None, "relu" if relu else None, [], "")
+
+
 def add_output(total: Tensor, layer: nn.Module, x: Tensor) -> Tensor:
     """``total.add_(layer(x))``; for inference.
 
@@ -165,6 +176,21 @@ def _learns_by_products(conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor) 
         and conv.padding_mode == "zeros"
         and min(weight.shape[:2]) >= FEWEST_CHANNELS
         and prod(x.shape[-2:]) >= FEWEST_PIXELS
+    )
+
+
+def _can_be_fused(conv: nn.Module, x: Tensor, plus: Tensor | None, relu: bool) -> bool:
+    return (
+        (relu or plus is not None)
+        and isinstance(conv, nn.Conv2d | nn.Conv3d)
+        and x.device.type == "cpu"
+        and x.dtype == conv.weight.dtype == torch.float32
+        and (plus is None or plus.dtype == torch.float32)
+        and conv.padding_mode == "zeros"
+        and not isinstance(conv.padding, str)
+        and not torch.compiler.is_compiling()
+        and _asks_onednn(x)
+        and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
     )
 
 

@@ -7,24 +7,28 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stereohg.nn.batch_norm import BatchNorm2d, BatchNorm3d
-from stereohg.nn.convolution import Conv2d, Conv3d, ConvTranspose3d, add_output
+from stereohg.nn.convolution import Conv2d, Conv3d, ConvTranspose3d, convolved
 from stereohg.nn.instance_norm import InstanceNorm2d
 
 CONVOLUTION = {2: Conv2d, 3: Conv3d}
 TRANSPOSED = {2: nn.ConvTranspose2d, 3: ConvTranspose3d}
 BATCH_NORM = {2: BatchNorm2d, 3: BatchNorm3d}
-INSTANCE_NORM = {2: InstanceNorm2d, 3: nn.InstanceNorm3d}
 GROUPS_OF_GROUP_NORM = 32
 
 
-def normalisation(kind: str, channels: int, dim: int = 2) -> nn.Module:
-    """The layer that ``kind`` names: "batch", "group" (32 groups), "instance" (learned scale and shift) or "none"."""
+def normalisation(kind: str, channels: int, dim: int = 2, inplace: bool = False) -> nn.Module:
+    """The layer that ``kind`` names: "batch", "group" (32 groups), "instance" (learned scale and shift) or "none".
+
+    ``inplace`` lets it overwrite its input in inference, where it can.
+    """
     if kind == "batch":
         return BATCH_NORM[dim](channels)
     if kind == "group":
         return nn.GroupNorm(GROUPS_OF_GROUP_NORM, channels)
     if kind == "instance":
-        return INSTANCE_NORM[dim](channels, affine=True)
+        if dim == 3:
+            return nn.InstanceNorm3d(channels, affine=True)
+        return InstanceNorm2d(channels, affine=True, inplace=inplace)
     if kind == "none":
         return nn.Identity()
     raise ValueError(f"norm is {kind!r}; it must be 'batch', 'group', 'instance' or 'none'")
@@ -57,9 +61,13 @@ class ConvNormAct(nn.Sequential):
             self.conv = TRANSPOSED[dim](in_channels, out_channels, kernel_size, stride, padding, rest, bias=False)
         else:
             self.conv = CONVOLUTION[dim](in_channels, out_channels, kernel_size, stride, padding, dilation, bias=False)
-        self.norm = normalisation(norm, out_channels, dim)
+        self.norm = normalisation(norm, out_channels, dim, inplace=True)
         if act:
             self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        """Between norm and activation ``plus`` is added, if there is one."""
+        return conv_norm_act(self.conv, self.norm, getattr(self, "act", None), x, plus)
 
     def finish(self, convolved: Tensor) -> Tensor:
         """Norm and activation, of what was convolved elsewhere with this weight."""
@@ -69,6 +77,18 @@ class ConvNormAct(nn.Sequential):
     def fold(self) -> None:
         """Takes a batch norm into the convolution; for inference, with the running statistics."""
         self.conv, self.norm = folded(self.conv, self.norm)
+
+
+def conv_norm_act(
+    conv: nn.Module, norm: nn.Module, relu: nn.Module | None, x: Tensor, plus: Tensor | None = None
+) -> Tensor:
+    """``relu(norm(conv(x)) + plus)``, whatever of it there is."""
+    if isinstance(norm, nn.Identity):
+        return convolved(conv, x, plus, relu is not None)
+    y = norm(conv(x))
+    if plus is not None:
+        y = y.add_(plus)
+    return y if relu is None else relu(y)
 
 
 def folded(conv: nn.Module, norm: nn.Module) -> tuple[nn.Module, nn.Module]:
@@ -95,7 +115,7 @@ class BasicBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return add_output(self.conv2(self.conv1(x)), self.skip, x)
+        return self.conv2(self.conv1(x), plus=self.skip(x))
 
 
 class Bottleneck(nn.Module):
@@ -124,6 +144,6 @@ class Bottleneck(nn.Module):
         self.conv2, self.norm3 = folded(self.conv2, self.norm3)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(self.act(self.norm1(x)))
-        y = self.conv2(self.act(self.norm2(y)))
-        return add_output(self.conv3(self.act(self.norm3(y))), self.skip, x)
+        y = conv_norm_act(self.conv1, self.norm2, self.act, self.act(self.norm1(x)))
+        y = conv_norm_act(self.conv2, self.norm3, self.act, y)
+        return convolved(self.conv3, y, plus=self.skip(x))

@@ -26,10 +26,11 @@ def soft_argmin(similarity: Tensor, radius: int | None = None) -> Tensor:
     With ``radius``, the expectation is taken over the levels within ``radius`` of the likeliest one, so that a
     second surface at an object's border does not pull the answer into the gap between the two.
     """
-    levels = torch.arange(similarity.shape[1], dtype=similarity.dtype, device=similarity.device).view(1, -1, 1, 1)
-    if radius is not None:
-        mode = similarity.detach().argmax(1, keepdim=True)
-        similarity = similarity.masked_fill((levels - mode).abs() > radius, -torch.inf)
+    if radius is None:
+        levels = torch.arange(similarity.shape[1], dtype=similarity.dtype, device=similarity.device).view(1, -1, 1, 1)
+    else:
+        levels, places, outside = _near_likeliest(similarity, radius)
+        similarity = similarity.gather(1, places).masked_fill(outside, -torch.inf)
     return (similarity.softmax(1) * levels).sum(1)
 
 
@@ -173,12 +174,16 @@ def confidence(similarity: Tensor, radius: int = 1) -> Tensor:
 
     Near one where the distribution has a single narrow peak, low where it is broad or has several.
     """
-    probability = similarity.softmax(1)
+    _, places, outside = _near_likeliest(similarity, radius)
+    return similarity.softmax(1).gather(1, places).masked_fill(outside, 0).sum(1).clamp(0, 1)
+
+
+def _near_likeliest(similarity: Tensor, radius: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Levels within ``radius`` of the likeliest, their places in D, and which have none: (B,2 radius+1,H,W) each."""
     steps = torch.arange(-radius, radius + 1, device=similarity.device).view(-1, 1, 1)
-    levels = probability.argmax(1, keepdim=True) + steps
-    highest = similarity.shape[1] - 1
-    near_mode = probability.gather(1, levels.clamp(0, highest)).masked_fill((levels < 0) | (levels > highest), 0)
-    return near_mode.sum(1).clamp(0, 1)
+    levels = similarity.detach().max(1, keepdim=True).indices + steps  # several times as quick as argmax on a CPU
+    places = levels.clamp(0, similarity.shape[1] - 1)
+    return levels, places, levels != places
 
 
 def convex_upsample(disparity: Tensor, weights: Tensor, factor: int, radius: float | None = None) -> Tensor:
@@ -211,9 +216,10 @@ def convex_upsample(disparity: Tensor, weights: Tensor, factor: int, radius: flo
 
 
 def _mixed(weights: Tensor, neighbours: Tensor, radius: float | None) -> Tensor:
-    share = weights.softmax(1)
     if radius is None:
-        return (share * neighbours).sum(1)
-    heaviest = torch.where(share < share.amax(1, keepdim=True), -torch.inf, neighbours).amax(1, keepdim=True)
-    share = share * (2 - (neighbours - heaviest).abs() / radius).clamp(0, 1)
+        return (weights.softmax(1) * neighbours).sum(1)
+    weights = weights.contiguous()  # as the neighbours are
+    logits = weights - weights.amax(1, keepdim=True)
+    heaviest = torch.where(logits < 0, -torch.inf, neighbours).amax(1, keepdim=True)
+    share = logits.exp() * (2 - (neighbours - heaviest).abs() / radius).clamp(0, 1)
     return (share * neighbours).sum(1) / share.sum(1)
