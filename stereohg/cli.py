@@ -25,7 +25,7 @@ from stereohg.commands.rectify import rectify
 from stereohg.commands.submit import submit
 from stereohg.commands.train import train, train_keypoints
 from stereohg.commands.video import video
-from stereohg.devices import ask_for_large_pages
+from stereohg.devices import ask_for_large_pages, keep_freed_memory
 from stereohg.recipes import find_recipe, list_recipes, task_of
 from stereohg.version import __version__
 
@@ -56,6 +56,8 @@ USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError)
 def run() -> int:
     """The program: ``main`` in a process of its own."""
     ask_for_large_pages()
+    if sys.argv[1:2] == ["train"]:  # the others might use more than --max-memory
+        keep_freed_memory()
     return main()
 
 

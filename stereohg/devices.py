@@ -1,11 +1,16 @@
 """Where networks run, and in which precision."""
 
+import ctypes
 import os
+import platform
 from typing import Literal
 
 import torch
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+KEPT = 2**28
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+SETTINGS_OF_GLIBC = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES"}
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:
@@ -48,3 +53,15 @@ def ask_for_large_pages() -> None:
     comes before; what the user has set stays.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+
+def keep_freed_memory() -> None:
+    """Lets glibc keep what tensors of up to KEPT bytes leave, for those that follow; ``stereohg train`` begins so.
+
+    It would give it back to the system, and ask for new pages at once: a third of a training step's time on a CPU. The
+    process holds a tenth to a third more. What the user has set stays.
+    """
+    if platform.libc_ver()[0] == "glibc" and os.environ.keys().isdisjoint(SETTINGS_OF_GLIBC):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, KEPT)
+        mallopt(M_TRIM_THRESHOLD, 4 * KEPT)

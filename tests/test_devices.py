@@ -1,26 +1,37 @@
 """What the program asks of the system."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from stereohg.devices import ask_for_large_pages
+from stereohg.devices import SETTINGS_OF_GLIBC, ask_for_large_pages
 
 LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 FAULTS = """
 import resource
 import torch
 import stereohg.cli
-from stereohg.devices import ask_for_large_pages
+from stereohg.devices import ask_for_large_pages, keep_freed_memory
 
-{ask}
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-torch.ones(64 * 2**20)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+{prepare}
+for _ in range(12):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones({size})
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
+SETTINGS = {"THP_MEM_ALLOC_ENABLE", *SETTINGS_OF_GLIBC}
+
+
+def faults(size: int, prepare: str, **settings: str) -> list[int]:
+    """Pages that tensors of so many floats ask the system for, one after the other, in a process of their own."""
+    environment = {name: value for name, value in os.environ.items() if name not in SETTINGS} | settings
+    program = [sys.executable, "-c", FAULTS.format(prepare=prepare, size=size)]
+    printed = subprocess.run(program, capture_output=True, text=True, check=True, env=environment).stdout
+    return [int(line) for line in printed.split()]
 
 
 @pytest.mark.skipif(
@@ -28,14 +39,15 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 )
 def test_the_program_has_large_pages():
     """256 MiB are 65536 small pages; no tensor is made on import, or it would come too late."""
-    environment = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    assert min(faults(2**26, "")) > 60000
+    assert max(faults(2**26, "ask_for_large_pages()")) < 20000
 
-    def faults(ask: str) -> int:
-        program = [sys.executable, "-c", FAULTS.format(ask=ask)]
-        return int(subprocess.run(program, capture_output=True, text=True, check=True, env=environment).stdout)
 
-    assert faults("") > 60000
-    assert faults("ask_for_large_pages()") < 20000
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_training_keeps_what_tensors_leave():
+    """32 MiB are 8192 small pages. The heap may grow before one tensor's memory serves for the next."""
+    assert faults(2**23, "keep_freed_memory()")[-1] < 100
+    assert faults(2**23, "keep_freed_memory()", MALLOC_TRIM_THRESHOLD_="131072")[-1] > 8000
 
 
 def test_what_the_user_has_set_stays(monkeypatch):
