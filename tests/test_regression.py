@@ -42,6 +42,17 @@ def test_radius_keeps_to_the_likeliest_peak():
     assert soft_argmin(two_surfaces, radius=2).item() == pytest.approx(3.0, abs=1e-6)
 
 
+def test_a_rounding_between_two_levels_does_not_choose_the_answer():
+    """Windows about either of the two give 2 + 0.28 / 0.62 and 2 + 0.4 / 0.65, which differ by 0.16."""
+    probability = torch.tensor([0.01, 0.02, 0.3, 0.3, 0.05, 0.01, 0.0001, 0.0001])
+    low, high = (
+        soft_argmin((probability + 1e-6 * torch.eye(8)[level]).log().view(1, 8, 1, 1), radius=1).item()
+        for level in (2, 3)
+    )
+    assert low == pytest.approx(high, abs=0.001)
+    assert 2.5 < low < 2.6
+
+
 def test_radius_that_covers_everything_changes_nothing():
     x = similarity(1, 5, 2, 3)
     torch.testing.assert_close(soft_argmin(x, radius=5), soft_argmin(x))

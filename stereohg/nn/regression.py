@@ -18,20 +18,27 @@ from stereohg.nn.kernels import runs_kernels
 
 TILE_BYTES_CPU = 2**22  # stays in the cache that the cores share
 TILE_BYTES = 2**27
+SHIFTS = 3
 
 
 def soft_argmin(similarity: Tensor, radius: int | None = None) -> Tensor:
     """The expected level under softmax over D: (B,D,H,W) -> (B,H,W), in levels (PSMNet, eq. 3).
 
-    With ``radius``, the expectation is taken over the levels within ``radius`` of the likeliest one, so that a
-    second surface at an object's border does not pull the answer into the gap between the two.
+    With ``radius``, the expectation is taken over the levels near the likeliest one, so that a second surface at an
+    object's border does not pull the answer into the gap between the two: all within ``radius``, none at one level
+    more. Where two levels are as likely, a rounding would choose the window and so the answer; so the window is moved
+    to what it gave, and again (mean shift, Comaniciu & Meer, PAMI 2002), after which both lead to the same.
     """
     if radius is None:
         levels = torch.arange(similarity.shape[1], dtype=similarity.dtype, device=similarity.device).view(1, -1, 1, 1)
-    else:
-        levels, places, outside = _near_likeliest(similarity, radius)
-        similarity = similarity.gather(1, places).masked_fill(outside, -torch.inf)
-    return (similarity.softmax(1) * levels).sum(1)
+        return (similarity.softmax(1) * levels).sum(1)
+    levels, places, outside = _near_likeliest(similarity, min(2 * radius + 1, similarity.shape[1] - 1))
+    probability = similarity.gather(1, places).masked_fill(outside, -torch.inf).softmax(1)
+    middle = levels[:, levels.shape[1] // 2].unsqueeze(1)
+    for _ in range(1 + SHIFTS):
+        share = probability * (radius + 1 - (levels - middle).abs()).clamp(0, 1)
+        middle = (share * levels).sum(1, keepdim=True) / share.sum(1, keepdim=True)
+    return middle.squeeze(1)
 
 
 def soft_argmax(heatmaps: Tensor, sharpness: float = 1.0) -> Tensor:
