@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stereohg.cli import run
 from stereohg.devices import SETTINGS_OF_GLIBC, ask_for_large_pages
 
 LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
@@ -48,6 +49,16 @@ def test_training_keeps_what_tensors_leave():
     """32 MiB are 8192 small pages. The heap may grow before one tensor's memory serves for the next."""
     assert faults(2**23, "keep_freed_memory()")[-1] < 100
     assert faults(2**23, "keep_freed_memory()", MALLOC_TRIM_THRESHOLD_="131072")[-1] > 8000
+
+
+def test_other_commands_hold_no_more_than_they_were_given(monkeypatch):
+    kept = []
+    monkeypatch.setattr("stereohg.cli.keep_freed_memory", lambda: kept.append(sys.argv[1]))
+    monkeypatch.setattr("stereohg.cli.main", lambda: 0)
+    for command in ("predict", "train", "evaluate"):
+        monkeypatch.setattr(sys, "argv", ["stereohg", command])
+        assert run() == 0
+    assert kept == ["train"]
 
 
 def test_what_the_user_has_set_stays(monkeypatch):
