@@ -69,10 +69,10 @@ class ConvNormAct(nn.Sequential):
         """Between norm and activation ``plus`` is added, if there is one."""
         return conv_norm_act(self.conv, self.norm, getattr(self, "act", None), x, plus)
 
-    def finish(self, convolved: Tensor) -> Tensor:
+    def finish(self, y: Tensor) -> Tensor:
         """Norm and activation, of what was convolved elsewhere with this weight."""
-        convolved = self.norm(convolved)
-        return self.act(convolved) if hasattr(self, "act") else convolved
+        y = self.norm(y)
+        return self.act(y) if hasattr(self, "act") else y
 
     def fold(self) -> None:
         """Takes a batch norm into the convolution; for inference, with the running statistics."""
