@@ -35,6 +35,7 @@ def faults(size: int, prepare: str, **settings: str) -> list[int]:
     return [int(line) for line in printed.split()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not LARGE_PAGES.exists() or "[madvise]" not in LARGE_PAGES.read_text(), reason="no large pages, or always"
 )
@@ -44,6 +45,7 @@ def test_the_program_has_large_pages():
     assert max(faults(2**26, "ask_for_large_pages()")) < 20000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_training_keeps_what_tensors_leave():
     """32 MiB are 8192 small pages. The heap may grow before one tensor's memory serves for the next."""

@@ -168,6 +168,7 @@ def test_keypoints(tmp_path):
         export(model, tmp_path / "model.onnx", size=(100, 128))
 
 
+@pytest.mark.slow
 def test_a_program_of_torch_export(tmp_path, pair):
     model = stereohg.load_model("hgstereo_s", max_disp=64)
     written = export(model, tmp_path / "model.pt2", "torch", size=(90, 150))

@@ -4,7 +4,9 @@
 alone makes; ``parity/fill.py`` gives weights and inputs; ``parity/NAME.keys.json`` are the authors' keys and shapes.
 """
 
+import itertools
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -120,27 +122,30 @@ def test_keys_are_the_published_ones(name):
     assert ours == published
 
 
-# what takes up to a minute each; test_recipe_parity.py holds psmnet and gwcnet_gc in float64 in less, and psmnet_basic
-# and gwcnet_g are parts of these
-SLOW = {(name, dtype) for name in STEREO for dtype in (FLOAT64, FLOAT32)} - {("psmnet", FLOAT32)}
+def in_both_precisions(*names: str, slow: Callable[..., bool]) -> pytest.MarkDecorator:
+    """Every ``name`` with every ``dtype``."""
+    pairs = itertools.product(names, (FLOAT64, FLOAT32))
+    marked = [pytest.param(*pair, marks=[pytest.mark.slow] if slow(*pair) else []) for pair in pairs]
+    return pytest.mark.parametrize("name, dtype", marked, ids=str)
 
 
-@pytest.mark.parametrize(
-    "name, dtype",
-    [
-        pytest.param(name, dtype, marks=[pytest.mark.slow] if (name, dtype) in SLOW else [], id=f"{name}-{dtype}")
-        for name in STEREO
-        for dtype in (FLOAT64, FLOAT32)
-    ],
-)
+def stereo_pair(dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    return tuple(torch.from_numpy(fill.image(seed, (2, 3, 256, 320))).to(dtype) for seed in (1, 2))
+
+
+@in_both_precisions(*STEREO, slow=lambda *pair: pair != ("psmnet", FLOAT32))
 def test_stereo_answers(name, dtype):
-    model = filled(name, dtype)
-    left, right = (torch.from_numpy(fill.image(seed, (2, 3, 256, 320))).to(dtype) for seed in (1, 2))
     with torch.no_grad():
-        (answer,) = model.eval()(left, right)
+        (answer,) = filled(name, dtype).eval()(*stereo_pair(dtype))
     assert_agrees(name, "eval", answer, 4, 1e-6)
 
-    predictions = model.train()(left, right)
+
+@pytest.mark.slow  # test_recipe_parity.py holds two of them in float64 in less
+@pytest.mark.parametrize("dtype", [FLOAT64, FLOAT32], ids=str)
+@pytest.mark.parametrize("name", STEREO)
+def test_stereo_training(name, dtype):
+    model = filled(name, dtype)
+    predictions = model.train()(*stereo_pair(dtype))
     truth = np.random.RandomState(3).uniform(0, 80, (2, 256, 320)).astype(np.float32)
     valid = torch.from_numpy((truth > 0) & (truth < 64))
     loss = multi_head_smooth_l1(predictions, torch.from_numpy(truth).to(dtype), valid, STEREO[name])
@@ -153,8 +158,7 @@ def test_stereo_answers(name, dtype):
         assert_running_means_agree(name, model)
 
 
-@pytest.mark.parametrize("dtype", [FLOAT64, FLOAT32], ids=["float64", "float32"])
-@pytest.mark.parametrize("name", KEYPOINTS)
+@in_both_precisions(*KEYPOINTS, slow=lambda name, _: name in ("hg_s2_b4", "hg_s8_b1"))
 def test_keypoint_answers(name, dtype, one_thread):
     model = filled(name, dtype)
     image = torch.from_numpy(fill.image(4, (2, 3, 128, 128))).to(dtype)

@@ -37,12 +37,12 @@ def test_motorcycle():
 def test_motorcycle_swapped():
     folder = DATA / "middlebury" / "trainingQ" / "Motorcycle"
     with pytest.warns(UserWarning, match="look swapped"):
-        predict(folder / "im1.png", folder / "im0.png")
+        predict(folder / "im1.png", folder / "im0.png", max_disp=80, scale=1.0)
 
 
 def test_kitti():
     pair = [DATA / "kitti" / "testing" / f"image_{camera}" / "000151_10.png" for camera in (2, 3)]
-    result = predict(*pair)
+    result = predict(*pair, max_disp=96, scale=1.0)
     assert result.values.shape == (375, 1242) and result.warnings == ()
     rows = np.median(result.values[200:], axis=1)  # the road comes nearer from the horizon downwards
     assert np.all(np.diff(rows[::25]) > 0)

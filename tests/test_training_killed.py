@@ -62,7 +62,7 @@ def kill_somewhere(config, folder: Path, moments: random.Random) -> bool:
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="no groups of processes here")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_to_all_processes_of_a_run_ends_it_with_a_checkpoint(tmp_path, number):
     """As a terminal's Ctrl-C and a cluster's time limit send it: to the workers as well."""
     config = replace(runs.TINY, steps=500, workers=2, checkpoints=CheckpointConfig(every=2))

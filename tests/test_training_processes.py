@@ -63,6 +63,7 @@ def test_two_processes_learn_as_one_does(tmp_path):
     assert [two[3][name] for name in figures] == pytest.approx([one[3][name] for name in figures], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_two_processes_go_on_from_the_recipe_before(tmp_path):
     config = replace(runs.TINY, steps=2)
     first = runs.recipe(config, tmp_path / "first.yaml")
