@@ -1,9 +1,10 @@
-"""The bundled weights made one's own: what the recipes "finetune" and "adapt" gain on pairs that they did not see.
+"""The bundled weights made one's own: what three recipes gain on pairs that they did not see.
 
 "finetune" learns from three of six crops of Scene Flow's FlyingThings3D pair, where its folder is given, those of one
 colour on a chessboard; it chooses the best weights on the fourth, and is tried on the last two. "adapt" learns without
 ground truth from rendered pairs of a camera whose style no training had (grey, weak contrast, vignette, noise), and is
-tried on others of them. Nothing is chosen on what they are tried on.
+tried on others of them; "selftrain" goes on from there with what "adapt" answers. Nothing is chosen on what they are
+tried on.
 
     python -m benchmarks.adapting [SCENEFLOW] [--steps N]
 """
@@ -19,7 +20,7 @@ import cv2
 import numpy as np
 
 from benchmarks.environment import environment
-from stereohg import Predictor
+from stereohg import Predictor, save_model
 from stereohg.commands.train import train
 from stereohg.data.files import write_disparity, write_png
 from stereohg.data.registry import create_dataset
@@ -42,40 +43,66 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="in place of the recipes'")
     options = parser.parse_args()
     results = {}
-    if options.sceneflow:
-        crops = chessboard(options.sceneflow)
-        learned, (chosen_by, *tried) = crops[::2], crops[1::2]
-        name = "finetune, two other crops of the FlyingThings3D pair"
-        results[name] = gain("finetune", learned, tried, options.steps, [chosen_by])
-    camera = StrangeCamera()
-    learned, tried = ([camera[index] for index in own] for own in (range(LEARNED), range(LEARNED, LEARNED + TRIED)))
-    results[f"adapt, {TRIED} unseen pairs of a strange camera"] = gain("adapt", learned, tried, options.steps)
+    before = load_model("hgstereo_s")
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if options.sceneflow:
+            crops = chessboard(options.sceneflow)
+            learned, (chosen_by, *tried) = crops[::2], crops[1::2]
+            tuned = learn(folder, "finetune", before, learned, options.steps, [chosen_by])
+            name = "finetune, two other crops of the FlyingThings3D pair"
+            results[name] = compared(before, tuned, tried)
+        camera = StrangeCamera()
+        learned, tried = ([camera[index] for index in own] for own in (range(LEARNED), range(LEARNED, LEARNED + TRIED)))
+        adapted = learn(folder, "adapt", before, learned, options.steps)
+        results[f"adapt, {TRIED} unseen pairs of a strange camera"] = compared(before, adapted, tried)
+        taught = learn(folder, "selftrain", adapted, answered(adapted, learned), options.steps)
+        results["selftrain after adapt, the same"] = compared(before, taught, tried)
     RESULT.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
     print(RESULT.read_text())
 
 
-def gain(
+def learn(
+    folder: Path,
     recipe: str,
+    network: StereoNetwork,
     learned: list[StereoSample],
-    tried: list[StereoSample],
     steps: int | None,
     chosen_by: list[StereoSample] | None = None,
-) -> dict[str, object]:
-    """Errors on the pairs that are tried before and after learning from others; the best weights by further ones."""
+) -> StereoNetwork:
+    """What ``network`` becomes by pairs; its best state by further ones, where there are some."""
     config = load_recipe(recipe)
-    with TemporaryDirectory() as folder:
-        root, validation, run = (Path(folder, name) for name in ("pairs", "validation", "run"))
-        write(root, learned)
-        config = replace(config, data=replace(config.data, root=root), validation_data=None)
-        if chosen_by:
-            write(validation, chosen_by)
-            config = replace(config, validation_data=replace(config.data, root=validation))
-        config = replace(config, steps=steps or config.steps)
-        train(run, **{name: getattr(config, name) for name in config.__dataclass_fields__})
-        best = load_model(run / ("best.safetensors" if chosen_by else "hgstereo_s.safetensors"))
-        after = errors(best, tried)
-    before = errors(load_model("hgstereo_s"), tried)
-    return {"steps": best.card["training"]["steps"], "before": before, "after": after}
+    root, validation, run, start = (
+        folder / recipe / own for own in ("pairs", "validation", "run", "start.safetensors")
+    )
+    write(root, learned)
+    save_model(network, start)
+    config = replace(
+        config,
+        model=replace(config.model, weights=str(start)),
+        data=replace(config.data, root=root),
+        validation_data=None,
+        steps=steps or config.steps,
+    )
+    if chosen_by:
+        write(validation, chosen_by)
+        config = replace(config, validation_data=replace(config.data, root=validation))
+    train(run, **{name: getattr(config, name) for name in config.__dataclass_fields__})
+    return load_model(run / ("best.safetensors" if chosen_by else "hgstereo_s.safetensors"))
+
+
+def answered(network: StereoNetwork, samples: Iterable[StereoSample]) -> list[StereoSample]:
+    """With the network's answers in place of the truth, where the right view agrees."""
+    predictor = Predictor(network, "cpu", "float32")
+    answers = [predictor(sample.left, sample.right, left_right_check=True, check=False) for sample in samples]
+    return [
+        replace(sample, disparity=own.values, valid=own.valid) for sample, own in zip(samples, answers, strict=True)
+    ]
+
+
+def compared(before: StereoNetwork, after: StereoNetwork, tried: list[StereoSample]) -> dict[str, object]:
+    errors_of = {"before": errors(before, tried), "after": errors(after, tried)}
+    return {"steps": after.card["training"]["steps"], **errors_of}
 
 
 def write(root: Path, samples: list[StereoSample]) -> None:

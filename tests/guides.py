@@ -108,6 +108,13 @@ def folder_of_pictures(path: Path) -> None:
         trees.save_picture(path / f"{seed}.png", right if path.name == "right" else left)
 
 
+def folders_side_by_side(path: Path) -> None:
+    for side in ("left", "right"):
+        folder_of_pictures(path / side)
+    for seed in (1, 2):
+        write_disparity(path / "disparity" / f"{seed}.pfm", trees.disparity())
+
+
 def scenes(path: Path) -> None:
     for seed in (1, 2):
         trees.save_pair(path / str(seed) / "im0.png", path / str(seed) / "im1.png", seed)
@@ -214,6 +221,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "right.png": picture,
     "left": folder_of_pictures,
     "right": folder_of_pictures,
+    "pairs": folders_side_by_side,
     "scenes": scenes,
     "truth.pfm": lambda path: write_disparity(path, trees.disparity()),
     "calib.txt": lambda path: path.write_text(trees.CALIBRATION),
@@ -234,6 +242,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "runs/psmnet/psmnet.safetensors": weights("psmnet"),
     "runs/psmnet_kitti/best.safetensors": weights("psmnet"),
     "runs/own/best.safetensors": bundled_weights,
+    "runs/adapted/hgstereo_s.safetensors": bundled_weights,
     "runs/before/best.safetensors": bundled_weights,
     "runs/own/keypoint_hourglass.safetensors": weights_for_own_keypoints,
     "runs/figures/best.safetensors": weights("keypoint_hourglass", num_stacks=1),

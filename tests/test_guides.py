@@ -49,6 +49,7 @@ SHORTER: dict[str, str] = {
     " --augmentation.crop.height 64 --augmentation.crop.width 64",
     "stereohg train finetune": f"{STEREO} --augmentation.scale null",
     "stereohg train adapt": f"{STEREO} --augmentation.scale null --batch_size 1",
+    "stereohg train selftrain": f"{STEREO} --augmentation.scale null --batch_size 1",
     "stereohg train hourglass_figures": KEYPOINTS,
     "stereohg train hourglass_": f"{KEYPOINTS} --epochs null --size 128",
     "stereohg evaluate --data kitti2015 --root KITTI2015/ -o": "--figures 1",

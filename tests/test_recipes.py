@@ -23,7 +23,7 @@ PSMNET = ("psmnet_sceneflow", "psmnet_kitti2012", "psmnet_kitti2015")
 GWCNET = tuple(f"gwcnet_{kind}_{data}" for kind in ("g", "gc") for data in ("sceneflow", "kitti2012", "kitti2015"))
 HOURGLASS = ("hourglass_mpii", "hourglass_mpii_s8", "hourglass_coco", "hourglass_lsp")
 PUBLISHED = (*PSMNET, *GWCNET)
-OURS = ("hgstereo_synthetic", "hgstereo_rooms", "finetune", "adapt")
+OURS = ("hgstereo_synthetic", "hgstereo_rooms", "finetune", "adapt", "selftrain")
 ADAM = OptimiserConfig("adam", 1e-3, weight_decay=0, clip=None)  # 0.9 and 0.999 are PyTorch's
 
 
@@ -119,7 +119,9 @@ def test_hgstereo_as_the_bundled_weights_went_on():
     assert (own.loss.name, own.loss.heads, own.loss.below) == ("distribution", [0.5, 1.0], 192)
 
 
-@pytest.mark.parametrize(("name", "loss"), [("finetune", "distribution"), ("adapt", "photometric")])
+@pytest.mark.parametrize(
+    ("name", "loss"), [("finetune", "distribution"), ("adapt", "photometric"), ("selftrain", "distribution")]
+)
 def test_recipes_for_pairs_of_ones_own(name, loss):
     own = recipe(name)
     assert (own.model.weights, own.model.arguments, own.data.name) == ("hgstereo_s", {"max_disp": 192}, "folder")
