@@ -57,7 +57,7 @@ def main() -> None:
         adapted = learn(folder, "adapt", before, learned, options.steps)
         results[f"adapt, {TRIED} unseen pairs of a strange camera"] = compared(before, adapted, tried)
         taught = learn(folder, "selftrain", adapted, answered(adapted, learned), options.steps)
-        results["selftrain after adapt, the same"] = compared(before, taught, tried)
+        results["adapt + selftrain, the same"] = compared(before, taught, tried)
     RESULT.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
     print(RESULT.read_text())
 
