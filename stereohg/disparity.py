@@ -6,6 +6,7 @@ Shapes: H height, W width of the picture; disparity (H,W) float32 pixels, positi
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -25,12 +26,14 @@ class Disparity:
             likeliest one.
         valid: bool (H,W), False where a check was asked for and failed.
         warnings: what was seen, in words.
+        side: of the picture that it belongs to.
     """
 
     values: np.ndarray
     confidence: np.ndarray
     valid: np.ndarray
     warnings: tuple[str, ...] = ()
+    side: Literal["left", "right"] = "left"
 
     def save(self, path: str | Path) -> None:
         """By extension: .pfm, .npy, .tiff (float), .png (16 bit, 256 times the pixels, 0 where not valid)."""
@@ -77,8 +80,8 @@ class Disparity:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Points (N,3) float32 metres, x right, y down, z forward, and colours (N,3) uint8 (grey when not given).
 
-        ``centre`` is the left principal point (default: the calibration's, or the middle of the picture); the others
-        are those of ``to_depth``.
+        They are seen from the camera of this ``side``, whose picture has the ``colours``. ``centre`` is its principal
+        point (default: the calibration's, or the middle of the picture); the others are those of ``to_depth``.
         """
         if colours is None:
             rgb = np.full((*self.values.shape, 3), 128, np.uint8)
@@ -86,6 +89,8 @@ class Disparity:
             rgb = np.round(255 * as_rgb(colours)).astype(np.uint8)
         calibration = self._calibration(focal, baseline, doffs)
         depth = self.to_depth(calibration, min_depth=min_depth, max_depth=max_depth)
+        if self.side == "right":
+            calibration = calibration.of_right()
         return depth_to_points(depth, rgb, calibration.focal, centre or calibration.centre, focal_y=calibration.focal_y)
 
     def _calibration(self, focal: float | StereoCalibration, baseline: float | None, doffs: float) -> StereoCalibration:

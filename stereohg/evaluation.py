@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 
+from stereohg.calibration.cameras import StereoCalibration
 from stereohg.data.files import replacing, write_png
 from stereohg.data.preprocess import as_rgb
 from stereohg.data.stereo import StereoDataset, StereoSample, collate
@@ -302,7 +303,8 @@ def save_figures(
     worst = sorted(evaluation.pairs, key=lambda pair: -pair.sums["all"].figures()["epe"])[:count]
     paths = []
     for rank, result in enumerate(worst, 1):
-        pair = _prepare(dataset.read(result.index), result.index, evaluation.protocol)
+        whole = dataset.read(result.index)
+        pair = _prepare(whole, result.index, evaluation.protocol)
         sample = pair.sample
         answer = _disparities(predictor, [sample], evaluation.protocol)[0]
         low, high = sample.disparity[pair.counted].min(), sample.disparity[pair.counted].max()
@@ -322,7 +324,7 @@ def save_figures(
                 confidence=predictor(sample.left, sample.right, check=False).confidence,
                 truth=sample.disparity,
                 truth_valid=pair.counted,
-                calibration=dataset.calibration(result.index),
+                calibration=_calibration_of(dataset.calibration(result.index), whole.size, sample.size),
                 title=sample.name,
             )
     return paths
@@ -386,6 +388,15 @@ def _bottom_right(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     array = array[-height:, -width:]
     return np.pad(array, ((height - array.shape[0], 0), (width - array.shape[1], 0), *[(0, 0)] * (array.ndim - 2)))
+
+
+def _calibration_of(
+    calibration: StereoCalibration | None, whole: tuple[int, int], size: tuple[int, int]
+) -> StereoCalibration | None:
+    """That of the last ``size`` (H,W) rows and columns of ``whole`` pictures."""
+    if calibration is None or size == whole:
+        return calibration
+    return calibration.cropped(whole[1] - size[1], whole[0] - size[0], size[::-1])
 
 
 def _groups(pairs: Iterable[_Pair], size: int) -> Iterator[list[_Pair]]:

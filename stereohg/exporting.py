@@ -27,7 +27,7 @@ from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, Padding, norma
 from stereohg.models.features import SpatialPyramid
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.keypoint import KeypointHourglass
-from stereohg.models.scale import brought_back, enlarged, scaled
+from stereohg.models.scale import bilinear, brought_back, resized, scaled
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn import confidence
 from stereohg.version import __version__
@@ -143,7 +143,7 @@ class _Program(nn.Module):
     def prepare(self, picture: Tensor) -> Tensor:
         """(1,H,W,3) uint8 to the network's input."""
         image = normalise(picture.permute(0, 3, 1, 2).float() / 255, **self.normalisation)
-        image = image if self.dynamic else enlarged(image, self.scaled_size)
+        image = image if self.dynamic else resized(image, self.scaled_size)
         image = image if self.padding is None else self.padding.pad(image)
         return image.to(self.dtype)
 
@@ -193,7 +193,7 @@ class _StereoProgram(_Program):
         if self.dynamic:
             return answers
         disparity, sureness = answers
-        return brought_back(disparity, self.size), enlarged(sureness.unsqueeze(1), self.size).squeeze(1)
+        return brought_back(disparity, self.size), bilinear(sureness.unsqueeze(1), self.size).squeeze(1)
 
 
 class _KeypointProgram(_Program):

@@ -13,7 +13,6 @@ from numbers import Real
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -26,8 +25,8 @@ from stereohg.devices import Precision, choose_device, choose_dtype
 from stereohg.disparity import Disparity
 from stereohg.memory import free_memory, parse_memory
 from stereohg.models.inference import ready_for_inference
-from stereohg.models.scale import brought_back, check_scale, enlarged, levels_for, scaled
-from stereohg.models.stereo import StereoNetwork
+from stereohg.models.scale import bilinear, brought_back, check_scale, levels_for, resized, scaled
+from stereohg.models.stereo import check_stereo
 from stereohg.models.weights import bundled_names, load_model
 from stereohg.nn import confidence
 from stereohg.pair_checks import check_pictures, likely_swapped
@@ -61,8 +60,7 @@ class Predictor:
     def __init__(self, model: nn.Module | str | Path = DEFAULT_MODEL, device="auto", precision: Precision = "auto"):
         if not isinstance(model, nn.Module):
             model = load_model(model)
-        if not isinstance(model, StereoNetwork):
-            raise ValueError(f"{type(model).__name__} is no stereo network; see stereohg.list_models()")
+        check_stereo(model)
         self.device = choose_device(device)
         self.dtype = choose_dtype(precision, self.device)
         self.model = ready_for_inference(model).to(self.device)
@@ -72,8 +70,12 @@ class Predictor:
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         """Normalised (B,3,H,W) tensors of any size to disparities (B,H,W) float32, at the model's own scale."""
+        if left.shape != right.shape:
+            raise PairError(
+                f"left is {tuple(left.shape)} and right {tuple(right.shape)}; a rectified pair has one size"
+            )
         size = scaled(left.shape[-2:], self.model.scale)
-        disparity, _, padding = self._run(*(enlarged(image, size) for image in (left, right)))
+        disparity, _, padding = self._run(*(resized(image, size) for image in (left, right)))
         return brought_back(padding.unpad(disparity), left.shape[-2:])
 
     def __call__(
@@ -113,7 +115,7 @@ class Predictor:
         if flip:
             values, sureness, valid = (np.ascontiguousarray(a[:, ::-1]) for a in (values, sureness, valid))
         _tell(notes, strict)
-        return Disparity(values, sureness, valid, tuple(notes))
+        return Disparity(values, sureness, valid, tuple(notes), "right" if flip else "left")
 
     @torch.inference_mode()
     def _run(
@@ -220,16 +222,17 @@ class _Search:
         self.predictor, self.scale, self.widens = predictor, scale, max_disp == "auto"
         self.max_memory = max_memory
         self.memory = None if max_memory is None else parse_memory(max_memory)
+        self.is_given = is_number  # in pixels of the given pictures, so that no scale changes the range
         self.levels = levels_for(max_disp, scale) if is_number else predictor.model.max_disp
 
     def __call__(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Disparity and confidence (H,W) of the left picture, and what to warn of."""
         height, width = left.shape[:2]
-        size = scaled((height, width), self.scale)[::-1]
+        size = scaled((height, width), self.scale)
         normalisation = self.predictor.normalisation
-        pair = [enlarged(to_tensor(_shrunk(image, size), **normalisation)[None], size[::-1]) for image in (left, right)]
+        pair = [resized(to_tensor(image, **normalisation)[None], size) for image in (left, right)]
         held = sum(array.nbytes for array in (left, right, *pair)) if self.predictor.device.type == "cpu" else 0
-        widest = levels_for(size[0])  # no match lies farther away than the picture is wide
+        widest = levels_for(size[1])  # no match lies farther away than the picture is wide
         self.levels = min(self.levels, widest)
         while True:
             disparity, similarity, padding = self.predictor._run(*pair, self.levels, self.memory, held)
@@ -240,7 +243,7 @@ class _Search:
                 break
             self.levels = wider
         values = brought_back(padding.unpad(disparity), (height, width))
-        sureness = enlarged(_full_size(confidence(similarity), padding), (height, width))
+        sureness = bilinear(_full_size(confidence(similarity), padding), (height, width))
         return values[0].cpu().numpy(), sureness[0, 0].cpu().numpy(), self._notes(share, wider)
 
     def mean_confidence(self, left: np.ndarray, right: np.ndarray, scale: float) -> float:
@@ -253,10 +256,10 @@ class _Search:
         seen = f"{100 * share:.1f} % of the pixels sit at the end of the range of {round(self.levels / self.scale)} px"
         if wider == self.levels:
             return [f"{seen}, which is as wide as the picture: no range would do; check that the pictures are a pair"]
-        return [
-            f"{seen}, and what is nearer is cut off; use max_disp={round(wider / self.scale)} (or 'auto'), or"
-            f" scale={self.scale / 2:g}"
-        ]
+        mend = f"use max_disp={round(wider / self.scale)} (or 'auto')"
+        if not self.is_given:
+            mend += f", or scale={self.scale / 2:g}"
+        return [f"{seen}, and what is nearer is cut off; {mend}"]
 
 
 def top_probability(similarity: Tensor) -> Tensor:
@@ -297,12 +300,6 @@ def _callers_level() -> int:
 def _mirrored(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The pair whose left picture is the mirrored right one: matching it gives the right view's disparity."""
     return right[:, ::-1], left[:, ::-1]
-
-
-def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """To this width and height by means over areas, where that is smaller; larger it is not made."""
-    shrinks = size[0] < image.shape[1]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if shrinks else image
 
 
 @lru_cache(maxsize=2)

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,7 @@ CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 VIDEO_SUFFIXES = (*CODECS, ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 BINS = 16  # of a pixel of disparity, when the colours' range is sought
 RATE_TOLERANCE = 1e-3  # share by which the rates of two videos may differ
+SOUND = 1.0  # seconds by which a file's sound, and with it the number of frames that its head states, may be longer
 SETTINGS = "video.json"
 
 Pictures = tuple[np.ndarray, np.ndarray]
@@ -54,28 +56,34 @@ class Source(Protocol):
 class _VideoFile:
     """The frames of one file, as they are stored: a rotation that the file asks for would turn epipolar lines upright.
 
+    A frame that cannot be read has its number all the same, and fails when it is asked for. When the file ends well
+    before its head says so, ``problems`` get a line.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is no whole video.
     """
 
-    def __init__(self, path: Path):
-        self.path = Path(path)
+    def __init__(self, path: Path, problems: list[str]):
+        self.path, self.problems = Path(path), problems
         capture = self._open()
-        rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        rate, frames = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.rate = rate if 0 < rate < np.inf else None
-        self.count = int(count) if count > 0 else None
+        self.count = int(frames) if frames > 0 else None
 
     def __iter__(self) -> Iterator[Callable[[], np.ndarray]]:
-        capture, number = self._open(), 0
-        while True:
+        capture, next_one = self._open(), 0
+        for number in count():
             if capture.grab():
+                for lost in range(next_one, number):
+                    yield partial(self._fail, lost)
                 yield partial(self._picture, capture, number)
-            elif self.count is not None and number < self.count:
-                yield partial(self._fail, number)
-            else:
-                return
-            number += 1
+                next_one = number + 1
+            elif self.count is None or number >= self.count:
+                break
+        missing = (self.count or 0) - next_one
+        if missing > SOUND * (self.rate or 0):
+            self.problems.append(f"{self.path} ends {missing} frames before it should; was it copied whole?")
 
     def _open(self) -> cv2.VideoCapture:
         if not self.path.is_file():
@@ -102,7 +110,8 @@ class SideBySide:
     """One video whose left half is the left picture."""
 
     def __init__(self, path: Path):
-        self.video, self.problems = _VideoFile(path), []
+        self.problems: list[str] = []
+        self.video = _VideoFile(path, self.problems)
         self.rate, self.count = self.video.rate, self.video.count
 
     def __iter__(self) -> Iterator[ReadPair]:
@@ -129,8 +138,8 @@ class TwoVideos:
     """
 
     def __init__(self, left: Path, right: Path):
-        self.left, self.right = _VideoFile(left), _VideoFile(right)
         self.problems: list[str] = []
+        self.left, self.right = (_VideoFile(path, self.problems) for path in (left, right))
         rates, counts = (self.left.rate, self.right.rate), (self.left.count, self.right.count)
         if None not in rates and abs(rates[0] - rates[1]) > RATE_TOLERANCE * max(rates):
             raise ValueError(
@@ -265,7 +274,8 @@ def _open_folder(folder: Path, settings: dict) -> None:
     settings = json.loads(json.dumps(settings, default=str))
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-        other = sorted(key for key in settings.keys() | before.keys() if settings.get(key) != before.get(key))
+        decide = (settings.keys() | before.keys()) - {"rate"}  # no disparity depends on that
+        other = sorted(key for key in decide if settings.get(key) != before.get(key))
         if other:
             raise ValueError(
                 f"{folder} has frames of another run, which differs in {', '.join(other)}; choose another output, or"
@@ -275,9 +285,8 @@ def _open_folder(folder: Path, settings: dict) -> None:
         raise ValueError(
             f"{folder} has other files in it, and no {SETTINGS} of a video's frames; choose another output"
         )
-    else:
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     clear_leftovers(folder)
 
 
@@ -312,7 +321,7 @@ def write_colour_video(path: Path, folder: Path, format: str, count: int, rate: 
             picture = cv2.copyMakeBorder(picture, 0, even[0] - height, 0, even[1] - width, cv2.BORDER_REPLICATE)
             writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         writer.release()
-        written = _VideoFile(temporary).count
+        written = _VideoFile(temporary, []).count
         if written != count:
             raise ValueError(f"{path}: of {count} frames {written} were written; is the disk full?")
     return low, high

@@ -225,6 +225,18 @@ def test_rectified_16_bit_pictures_keep_their_bits(tmp_path):
     assert made.dtype == np.uint16 and made.shape == (SIZE[1], SIZE[0], 3) and made.max() > 60000
 
 
+def test_rectified_pictures_replace_no_others(tmp_path, pictures, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path, {"00": pictures["00"]})
+    write_rig(tmp_path / "calibration.yml", rig())
+    write_rig(tmp_path / "rig.yml", rig())
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    for file, left in (("rig.yml", "left"), ("calibration.yml", "left"), ("rig.yml", "left/00.avi")):
+        assert main(["rectify", file, left, left.replace("left", "right"), "-o", "."]) == 1
+        assert "is read, and would be overwritten" in " ".join(capsys.readouterr().err.split())
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
 def video(path, frames, rate=10):
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"FFV1"), rate, SIZE)
     for frame in frames:

@@ -36,6 +36,37 @@ def test_two_folders(folders):
     assert read_disparity(folders / "out" / "0.png")[1].mean() > 0.99
 
 
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "predict left/0.png right/0.png -o left --format png",
+        "predict left right -o right/ --format png --flip",
+        "predict left/0.png right/0.png -o left/0.png",
+        "compare left/0.png right/0.png -o right/../left/0.png",
+        "video left/0.mp4 right/0.mp4 -o left/0.mp4",
+    ],
+)
+def test_no_input_is_overwritten(folders, monkeypatch, capsys, command):
+    monkeypatch.chdir(folders)
+    before = contents(folders)
+    assert main(command.split()) == 1
+    assert "is read, and would be overwritten; choose another output" in " ".join(capsys.readouterr().err.split())
+    assert contents(folders) == before
+
+
+def test_no_output_is_written_twice(folders, capsys):
+    for side in ("left", "right"):
+        (folders / side / "1.png").rename(folders / side / "0_colour.png")
+    options = ["-o", f"{folders}/out", "--colour", "--format", "png"]
+    assert main(["predict", f"{folders}/left", f"{folders}/right", *options]) == 1
+    assert "0_colour.png would be written twice" in "".join(capsys.readouterr().err)
+    assert not (folders / "out").exists()
+
+
 def test_a_bad_pair_is_named_and_the_others_go_on(folders, capsys):
     (folders / "left" / "0.png").write_bytes(b"no picture")
     (folders / "right" / "2.png").touch()

@@ -100,6 +100,15 @@ def test_confidence_and_range_leave_points_out():
         RESULT.confident(2)
 
 
+def test_points_of_the_right_picture_are_seen_from_the_right_camera():
+    """The first pixel, 2 m away: its x is (0 - (1 + 2)) * 2 m / 100."""
+    one = Disparity(np.full((1, 3), 23, np.float32), np.ones((1, 3), np.float32), np.ones((1, 3), bool), side="right")
+    calibration = StereoCalibration(focal=100, baseline=0.5, centre=(1, 0), doffs=2)
+    np.testing.assert_allclose(one.to_points(calibration)[0][0], (-0.06, 0, 2), rtol=1e-6)
+    np.testing.assert_allclose(one.to_points(100, 0.5, doffs=2)[0][0], (-0.06, 0, 2), rtol=1e-6)
+    np.testing.assert_allclose(one.to_points(calibration, centre=(0, 0))[0][0], (0, 0, 2), rtol=1e-6)
+
+
 def test_what_does_not_fit_is_told():
     with pytest.raises(ValueError, match=r"of 6x4 pictures, and this one is 3x2; .*resized\(\(3, 2\)\)"):
         RESULT.to_depth(CALIBRATION.scaled(2))
@@ -145,6 +154,14 @@ def test_predict_writes_metres(pair, tmp_path):
     assert len(cloud.vertices) == np.count_nonzero(stored) and cloud.vertices[:, 2].max() <= 2
 
 
+def test_flipped_points_have_the_right_pictures_colours(pair, tmp_path):
+    pictures = [str(pair / f"{side}.png") for side in ("left", "right")]
+    options = ["--calibration", str(pair / "calibration.yml"), "--points", "--points_format", "npz", "--flip"]
+    assert main(["predict", *pictures, *options, "-o", str(tmp_path / "d.npy")]) == 0
+    right = np.asarray(Image.open(pair / "right.png"))
+    np.testing.assert_array_equal(np.load(tmp_path / "d.npz")["colours"], right.reshape(-1, 3))
+
+
 def test_a_resized_picture_takes_the_calibration_with_it(pair, tmp_path, capsys):
     for side in ("left", "right"):
         Image.open(pair / f"{side}.png").resize((256, 128)).save(tmp_path / f"{side}.png")
@@ -163,3 +180,16 @@ def test_predict_in_metres_wants_a_calibration(pair, capsys):
     for options in (["--depth"], ["--points"], ["--calibration", str(pair / "calibration.yml")]):
         assert main(["predict", *pictures, *options]) == 1
         assert "--calibration FILE and --depth, --points or --html go together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (["--max_depth", "3"], "--min_depth and --max_depth limit what --depth and --points write"),
+        (["--depth_format", "png"], "--depth_format says how --depth is written; give --depth as well"),
+        (["--points_format", "npz"], "--points_format says how --points is written; give --points as well"),
+    ],
+)
+def test_options_without_use_are_told(pair, capsys, options, told):
+    assert main(["predict", *(str(pair / f"{side}.png") for side in ("left", "right")), *options]) == 1
+    assert told in " ".join(capsys.readouterr().err.split())

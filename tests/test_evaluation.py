@@ -6,6 +6,8 @@ average 637/8/42 pixels; above 0.5 in 34 of the 42 rows, above 1 in 27, above 2 
 
 import csv
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -372,6 +374,31 @@ def test_zero_shot_is_one_table_of_what_there_is(tmp_path, stand_in, capsys):
         "middlebury",
         "eth3d",
     ]
+
+
+def test_the_other_sets_go_on_without_one(tmp_path, stand_in, capsys):
+    """A set in which nothing is known fails alone; one of which there is nothing is told before anything is matched."""
+    trees.middlebury(tmp_path / "middlebury")
+    for truth in trees.eth3d(tmp_path / "eth3d").rglob("disp0GT.pfm"):
+        know_only(truth, np.s_[0:0])
+    assert command(root=tmp_path, protocol="zero-shot", output=tmp_path / "out") == 1
+    assert "failed: eth3d training: of" in " ".join(capsys.readouterr().out.split())
+    assert [own["data"] for own in json.loads((tmp_path / "out" / "metrics.json").read_text())["sets"]] == [
+        "middlebury"
+    ]
+    (tmp_path / "kitti2015" / "testing").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="kitti2015 has nothing of Kitti2015 in it"):
+        command(root=tmp_path, protocol="zero-shot", output=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_pages_of_cropped_pictures_have_a_cropped_calibration(tmp_path):
+    """Of 741x500 pictures the last 384x256 are left, 357 columns and 244 rows less."""
+    dataset, predictor = create_dataset("motorcycle"), Predictor(Answers())
+    protocol = replace(FULL, crop=(256, 384))
+    (path,) = save_figures(evaluate(predictor, dataset, protocol), predictor, dataset, tmp_path, 1, pages=True)
+    x, y = map(float, re.search(r'"centre": \[([-\d.]+), ([-\d.]+)\]', path.with_suffix(".html").read_text()).groups())
+    assert (x, y) == pytest.approx((311.193 - 357, 254.877 - 244))
 
 
 def test_what_the_command_does_not_take(tmp_path):

@@ -42,6 +42,7 @@ def test_patterns_pair_by_what_the_stars_stand_for(tree):
     [
         ("./scenes/*/im0.png", "scenes/*/im1.png", ["Bike", "Chess"]),
         ("**/im0.png", "**/im1.png", ["scenes_Bike", "scenes_Chess"]),
+        ("left/**", "right/**", ["a", "b"]),
         ("scenes/?ike/im0.png", "scenes/?ike/im1.png", ["B"]),
         ("scenes/[A-C]*/im0.png", "scenes/[A-C]*/im1.png", ["B_ike", "C_hess"]),
         ("left/*", "right/*", ["a", "b"]),

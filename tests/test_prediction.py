@@ -114,8 +114,12 @@ def test_warnings_point_at_the_caller():
 
 
 def test_an_answer_against_the_end_of_the_range_is_told():
-    with pytest.warns(PairWarning, match=r"100.0 % of the pixels sit at the end of the range of 32 px.*max_disp=48"):
+    with pytest.warns(
+        PairWarning, match=r"100.0 % of the pixels sit at the end of the range of 32 px.*max_disp=48 \(or 'auto'\)$"
+    ):
         Predictor(Constant(level=20))(LEFT, RIGHT, max_disp=32, check=False)
+    with pytest.warns(PairWarning, match=r"use max_disp=96 \(or 'auto'\), or scale=0.5$"):
+        Predictor(Constant(level=20))(LEFT, RIGHT, check=False)
     with pytest.raises(PairError, match="end of the range"):
         Predictor(Constant(level=20))(LEFT, RIGHT, max_disp=32, check=False, strict=True)
 

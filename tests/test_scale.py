@@ -6,8 +6,9 @@ import torch
 from torch.nn import functional as F
 
 import stereohg
+from stereohg.data.preprocess import to_tensor
 from stereohg.models.quantities import quantities
-from stereohg.models.scale import brought_back, enlarged, levels_for, scaled, set_search
+from stereohg.models.scale import brought_back, levels_for, resized, scaled, set_search
 
 
 def small(**arguments):
@@ -62,17 +63,39 @@ def test_a_range_is_of_the_given_pictures():
     assert (network.max_disp, network.scale) == (48, 0.6)
 
 
+def test_only_stereo_networks_search():
+    with pytest.raises(ValueError, match="KeypointHourglass is no stereo network"):
+        set_search(stereohg.create_model("keypoint_hourglass", num_stacks=1), None)
+
+
 def test_what_has_the_size_stays_as_it_is():
     image, disparity = torch.rand(1, 3, 4, 6), torch.rand(1, 4, 6)
-    assert enlarged(image, (4, 6)) is image and brought_back(disparity, (4, 6)) is disparity
+    assert resized(image, (4, 6)) is image and brought_back(disparity, (4, 6)) is disparity
 
 
 def test_predictions_are_at_the_networks_own_scale():
     left, right = (F.avg_pool2d(torch.randn(1, 3, 64, 96), 3, 1, 1) for _ in range(2))
     plain, finer = (stereohg.Predictor(small(scale=scale), "cpu") for scale in (1.0, 1.5))
-    expected = plain.forward(*(enlarged(image, (96, 144)) for image in (left, right)))
+    expected = plain.forward(*(resized(image, (96, 144)) for image in (left, right)))
     torch.testing.assert_close(finer.forward(left, right), brought_back(expected, (64, 96)))
     assert not torch.allclose(finer.forward(left, right), plain.forward(left, right), atol=1e-2)
+
+
+def test_smaller_pictures_are_means_of_what_they_cover():
+    """Every second column alone would be black or white; the mean of all of them is grey."""
+    stripes = torch.tensor([0.0, 1.0]).repeat(16).expand(1, 1, 8, 32)
+    torch.testing.assert_close(resized(stripes, (2, 8))[..., 1:-1], torch.full((1, 1, 2, 6), 0.5))
+
+
+@pytest.mark.filterwarnings("ignore::stereohg.prediction.PairWarning")
+def test_a_batch_is_shrunk_as_a_pair_is():
+    predictor = stereohg.Predictor(small())
+    set_search(predictor.model, None, 0.5)
+    pair = np.random.default_rng(0).random((2, 64, 96, 3), np.float32)
+    (together,) = predictor.forward(*(to_tensor(picture)[None] for picture in pair)).numpy()
+    np.testing.assert_allclose(together, predictor(*pair, check=False).values, atol=1e-5)
+    with pytest.raises(ValueError, match=r"\(1, 3, 32, 64\) and right \(1, 3, 32, 96\)"):
+        predictor.forward(torch.zeros(1, 3, 32, 64), torch.zeros(1, 3, 32, 96))
 
 
 def test_a_caller_may_choose_another_scale():

@@ -17,7 +17,7 @@ from stereohg.data.files import read_disparity
 from stereohg.data.synthetic import SyntheticStereo
 from stereohg.disparity import Disparity
 from stereohg.prediction import Predictor
-from stereohg.video import SideBySide, TwoVideos, frame_path, predict_frames, write_colour_video
+from stereohg.video import SideBySide, TwoVideos, _VideoFile, frame_path, predict_frames, write_colour_video
 from stereohg.visual import colour_disparity
 
 HEIGHT, WIDTH, RATE, COUNT = 48, 96, 12.5, 4
@@ -96,6 +96,15 @@ def test_folders_of_a_camera(tmp_path, scenes, capsys):
     assert "frame 0:" in told and "left/0000.png" in told and "1 of 2 frames" in told
     pictures, rate = decoded(tmp_path / "out.avi")
     assert rate == 10 and pictures[0].max() < 5 and pictures[1].max() > 100
+
+
+def test_another_rate_needs_no_other_disparities(tmp_path, scenes):
+    folder = write_video(tmp_path / "both.avi", [np.hstack([scene.left, scene.right]) for scene in scenes])
+    for rate, kept in ((10.0, 0), (20.0, COUNT)):
+        source = SideBySide(folder)
+        source.rate = rate
+        done = predict_frames(answer, source, tmp_path / "out", {})
+        assert done.kept == kept and json.loads((tmp_path / "out" / "video.json").read_text())["rate"] == rate
 
 
 def test_a_killed_run_goes_on(videos, tmp_path, capsys):
@@ -192,6 +201,26 @@ def test_a_damaged_frame_is_named(tmp_path):
     assert done.problems == [f"frame 2: {damaged}: frame 2 of 6 cannot be read"] and done.predicted == 5
     done = predict_frames(answer, TwoVideos(whole, damaged), tmp_path / "two", {})
     assert done.predicted == 2 and "stopped behind frame 2" in done.problems[1]
+
+
+class Longer(_VideoFile):
+    """One whose head states more frames than it has, as when its sound is longer."""
+
+    extra = 0
+
+    def __init__(self, path, problems):
+        super().__init__(path, problems)
+        self.count += self.extra
+
+
+@pytest.mark.parametrize("extra, told", [(12, []), (13, ["ends 13 frames before it should"])])
+def test_the_end_is_where_the_pictures_end(videos, monkeypatch, extra, told):
+    """At 12.5 frames a second, sound of 12 frames is less than a second, and 13 are more."""
+    monkeypatch.setattr("stereohg.video._VideoFile", Longer)
+    monkeypatch.setattr(Longer, "extra", extra)
+    source = SideBySide(videos[0])
+    assert source.count == COUNT + extra and len([read() for read in source]) == COUNT
+    assert len(source.problems) == len(told) and all(map(str.__contains__, source.problems, told))
 
 
 def test_what_is_no_video_is_named(tmp_path, capsys):

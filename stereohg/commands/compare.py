@@ -8,6 +8,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from stereohg.commands.outputs import check_outputs
 from stereohg.data.files import read_disparity
 from stereohg.data.preprocess import as_rgb
 from stereohg.devices import Precision
@@ -47,6 +48,7 @@ def compare(
     names = [name.strip() for name in models.split(",") if name.strip()]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"models is {models!r}; it must name different ones, such as {DEFAULT_MODEL},{SGBM}")
+    check_outputs([output], [left, right] if truth is None else [left, right, truth])
     pictures = as_rgb(left), as_rgb(right)
     if pictures[0].shape != pictures[1].shape:
         raise ValueError(f"{left} is {pictures[0].shape[:2]} and {right} {pictures[1].shape[:2]} (H,W); a pair has one")
@@ -61,7 +63,7 @@ def compare(
     for name in names:
         results[name] = _run(name, pictures, max_disp, device, precision)
 
-    console = Console()
+    console = Console(markup=False, highlight=False)  # a file's name may look like markup
     console.print(_table(results, known))
     if len(names) > 1:
         console.print(_pairwise(results))

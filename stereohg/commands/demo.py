@@ -30,7 +30,7 @@ def demo(output: Path = Path("stereohg_demo"), model: str = DEFAULT_MODEL) -> No
     with measured() as sgbm_cost:
         sgbm = sgbm_disparity(left, right, CALIBRATION.ndisp)
 
-    console = Console()
+    console = Console(markup=False, highlight=False)  # a file's name may look like markup
     table = Table(title="Motorcycle, all pixels", box=SIMPLE)
     table.add_column(no_wrap=True)
     for heading in ("EPE", "bad-1", "bad-2", "bad-3", "D1", "seconds", "memory"):

@@ -82,7 +82,7 @@ def evaluate(
         output_scale: factor on a published file's disparities.
 
     Returns:
-        The exit status: 1 when a pair could not be read.
+        The exit status: 1 when a pair could not be read, or one of several sets gave no figure.
     """
     if figures < 0:
         raise ValueError(f"figures is {figures}; it is a number of pairs, 0 for none")
@@ -96,17 +96,23 @@ def evaluate(
     else:
         sets = [_named_set(data, split, root)]
     rules = [FULL if protocol == "zero-shot" else choose_protocol(protocol, name) for name, _, _ in sets]
+    datasets = [create_dataset(name, folder, part, on_error="skip", **(options or {})) for name, part, folder in sets]
     network = load_model(model, align_corners=align_corners, output_scale=output_scale)
     set_search(network, max_disp, scale)
     predictor = Predictor(network, device, precision)
 
     results: list[Evaluation] = []
     documents = []
-    for (name, part, folder), rule in zip(sets, rules, strict=True):
-        dataset = create_dataset(name, folder, part, on_error="skip", **(options or {}))
+    for (name, part, _), dataset, rule in zip(sets, datasets, rules, strict=True):
         title = " ".join(filter(None, (name, part)))
-        with _progress(title, len(dataset)) as advance:
-            result = run(predictor, dataset, rule, batch_size=batch_size, workers=workers, on_pair=advance)
+        try:
+            with _progress(title, len(dataset)) as advance:
+                result = run(predictor, dataset, rule, batch_size=batch_size, workers=workers, on_pair=advance)
+        except ValueError as error:
+            if len(sets) == 1:
+                raise
+            console.print(f"failed: {title}: {error}", style="bold red", soft_wrap=True)  # the other sets go on
+            continue
         results.append(result)
         documents.append({"data": name, "split": part, **result.summary()})
         if protocol != "zero-shot":
@@ -124,7 +130,7 @@ def evaluate(
         about = {"model": model, "max_disp": round(network.max_disp / network.scale), "scale": network.scale, **made}
         save_json(output / "metrics.json", {**about, "protocol": protocol, "sets": documents})
         console.print(f"written: {output / 'metrics.json'}", soft_wrap=True)
-    return int(any(pair.failed for result in results for pair in result.skipped))
+    return int(len(results) < len(sets) or any(pair.failed for result in results for pair in result.skipped))
 
 
 def metrics_table(result: Evaluation, title: str) -> Table:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from stereohg.calibration.cameras import Size, StereoCalibration
+from stereohg.calibration.cameras import StereoCalibration
 from stereohg.calibration.formats import read_calibration
 from stereohg.data.files import write_depth, write_points
 from stereohg.data.preprocess import Picture
@@ -35,26 +35,29 @@ class MetricOutputs:
         """
         crop_depth(0.0, min_depth, max_depth)
         wants = depth is not None or points is not None
+        if not wants and (min_depth, max_depth) != (0.0, float("inf")):
+            raise ValueError("--min_depth and --max_depth limit what --depth and --points write; give one of these")
         if path is None and wants or path is not None and not (wants or pages):
             raise ValueError(
                 "--calibration FILE and --depth, --points or --html go together: one says what the others need"
             )
         return cls(None if path is None else read_calibration(path), depth, points, min_depth, max_depth)
 
-    def write(self, result: Disparity, left: Picture, target: Path) -> None:
-        """NAME_depth and NAME beside the disparity ``target``."""
-        calibration = self.of_size(result.values.shape[::-1])
-        if calibration is None:
-            return
-        limits = {"min_depth": self.min_depth, "max_depth": self.max_depth}
-        if self.depth is not None:
-            write_depth(target.with_name(f"{target.stem}_depth.{self.depth}"), result.to_depth(calibration, **limits))
-        if self.points is not None:
-            cloud = result.to_points(calibration, colours=left, **limits)
-            write_points(target.with_name(f"{target.stem}.{self.points}"), *cloud)
+    def paths(self, target: Path) -> list[Path]:
+        """NAME_depth and NAME beside the disparity ``target``, which of them are written."""
+        return [path for path in (self._depth_path(target), self._points_path(target)) if path is not None]
 
-    def of_size(self, size: Size) -> StereoCalibration | None:
-        """The calibration for pictures that were resized as a whole; others are an error."""
+    def write(self, result: Disparity, picture: Picture, target: Path) -> None:
+        """Them, of a ``picture`` and its disparity."""
+        limits = {"min_depth": self.min_depth, "max_depth": self.max_depth}
+        if (path := self._depth_path(target)) is not None:
+            write_depth(path, result.to_depth(self.of(result), **limits))
+        if (path := self._points_path(target)) is not None:
+            write_points(path, *result.to_points(self.of(result), colours=picture, **limits))
+
+    def of(self, result: Disparity) -> StereoCalibration | None:
+        """The calibration for a picture that was resized as a whole; others are an error."""
+        size = result.values.shape[::-1]
         if self.calibration is None or self.calibration.size in (None, size):
             return self.calibration
         width, height = self.calibration.size
@@ -64,3 +67,9 @@ class MetricOutputs:
                 "resized form of it; calibrate for pictures of this size"
             )
         return self.calibration.resized(size)
+
+    def _depth_path(self, target: Path) -> Path | None:
+        return None if self.depth is None else target.with_name(f"{target.stem}_depth.{self.depth}")
+
+    def _points_path(self, target: Path) -> Path | None:
+        return None if self.points is None else target.with_name(f"{target.stem}.{self.points}")

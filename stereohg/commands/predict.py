@@ -12,6 +12,7 @@ from rich.table import Table
 
 from stereohg.calibration.cameras import StereoCalibration
 from stereohg.commands.metric_outputs import MetricOutputs
+from stereohg.commands.outputs import check_outputs
 from stereohg.commands.pipeline import pipeline
 from stereohg.data.files import DISPARITY_SUFFIXES, read_disparity, write_png
 from stereohg.data.pairs import Pair, find_pairs
@@ -51,8 +52,8 @@ def predict(
     calibration: Path | None = None,
     depth: bool = False,
     points: bool = False,
-    depth_format: Literal["npy", "png"] = "npy",
-    points_format: Literal["ply", "npz"] = "ply",
+    depth_format: Literal["npy", "png"] | None = None,
+    points_format: Literal["ply", "npz"] | None = None,
     min_confidence: float = 0.0,
     min_depth: float = 0.0,
     max_depth: float = float("inf"),
@@ -83,8 +84,8 @@ def predict(
             and pages in metres.
         depth: also write NAME_depth, metres.
         points: also write NAME.ply, coloured points in metres.
-        depth_format: npy (float32 metres, NaN unknown) or png (16-bit millimetres, 0 unknown).
-        points_format: ply (binary) or npz (points and colours).
+        depth_format: npy (float32 metres, NaN unknown; if not given) or png (16-bit millimetres, 0 unknown).
+        points_format: ply (binary; if not given) or npz (points and colours).
         min_confidence: mark what is less sure as not valid, in all that is written.
         min_depth: leave nearer pixels out of depth and points, metres.
         max_depth: leave farther pixels out of depth and points, metres.
@@ -100,12 +101,15 @@ def predict(
     pages = [None] * len(pairs) if html is None else _targets(html, names, "html", (".html",))
     in_metres = MetricOutputs.chosen(
         calibration,
-        depth_format if depth else None,
-        points_format if points else None,
+        _format("depth", depth, depth_format, "npy"),
+        _format("points", points, points_format, "ply"),
         html is not None,
         min_depth,
         max_depth,
     )
+    written = [path for target in targets for path in (target, *in_metres.paths(target))]
+    written += [_coloured(target) for target in targets if colour] + [page for page in pages if page is not None]
+    check_outputs(written, [path for pair in pairs for path in (pair.left, pair.right)])
     predictor = Predictor(load_model(model, align_corners=align_corners, output_scale=output_scale), device, precision)
     options = {
         "scale": scale,
@@ -129,11 +133,12 @@ def predict(
     def write(job: Job, matched: tuple[Disparity, float]) -> None:
         (pair, target, page), (result, _) = job, matched
         result.save(target)
-        in_metres.write(result, pair.left, target)
+        picture = pair.right if flip else pair.left
+        in_metres.write(result, picture, target)
         if colour:
-            write_png(target.with_name(f"{target.stem}_colour.png"), colour_disparity(result.values, result.valid))
+            write_png(_coloured(target), colour_disparity(result.values, result.valid))
         if page is not None:
-            _write_page(page, pair, target, result, in_metres.of_size(result.values.shape[::-1]), flip)
+            _write_page(page, pair.name, picture, target, result, in_metres.of(result))
 
     console = Console(stderr=True, markup=False, highlight=False)  # a file's name may look like markup
     table = Table("pair", "size", "disparity", "confidence", "seconds", box=SIMPLE)
@@ -158,13 +163,24 @@ def predict(
     return 1 if problems else 0
 
 
+def _coloured(target: Path) -> Path:
+    return target.with_name(f"{target.stem}_colour.png")
+
+
 def _write_page(
-    page: Path, pair: Pair, target: Path, result: Disparity, calibration: StereoCalibration | None, flip: bool
+    page: Path, name: str, picture: Path, target: Path, result: Disparity, calibration: StereoCalibration | None
 ) -> None:
     """The page shows what the file holds, which a 16-bit PNG has rounded."""
-    picture = pair.right if flip else pair.left
     values, valid = read_disparity(target)
-    write_page(page, picture, values, valid, confidence=result.confidence, calibration=calibration, title=pair.name)
+    if calibration is not None and result.side == "right":
+        calibration = calibration.of_right()
+    write_page(page, picture, values, valid, confidence=result.confidence, calibration=calibration, title=name)
+
+
+def _format(name: str, wanted: bool, given: str | None, usual: str) -> str | None:
+    if given is not None and not wanted:
+        raise ValueError(f"--{name}_format says how --{name} is written; give --{name} as well")
+    return (given or usual) if wanted else None
 
 
 def _targets(output: Path, names: list[str], suffix: str, suffixes: tuple[str, ...]) -> list[Path]:

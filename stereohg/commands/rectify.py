@@ -10,10 +10,9 @@ from stereohg.calibration.formats import read_rig
 from stereohg.calibration.formats.opencv import write_calibration
 from stereohg.calibration.rectify import Rectifier
 from stereohg.calibration.videos import VIDEO_SUFFIXES, opened, rectify_videos
+from stereohg.commands.outputs import check_outputs
 from stereohg.data.files import read_image, write_png
 from stereohg.data.pairs import Pair, find_pairs
-
-SIDES = ("left", "right")
 
 
 def rectify(calibration: Path, left: str, right: str, output: Path = Path("rectified"), alpha: float = 0.0) -> int:
@@ -35,12 +34,17 @@ def rectify(calibration: Path, left: str, right: str, output: Path = Path("recti
         The exit status: 1 when any pair failed.
     """
     rectifier = Rectifier(read_rig(calibration), alpha)
+    own = output / "calibration.yml"
     console = Console(markup=False, highlight=False, soft_wrap=True)  # a file's name may look like markup
     if Path(left).suffix.lower() in VIDEO_SUFFIXES:
-        count, problems = _videos(rectifier, Path(left), Path(right), output), []
+        targets = _targets(output, f"{Path(left).stem}{Path(left).suffix.lower()}")
+        check_outputs([*targets, own], [left, right, calibration])
+        count, problems = _videos(rectifier, Path(left), Path(right), targets), []
         told = f"{count} frames"
     else:
         pairs, problems = find_pairs(left, right)
+        targets = [path for pair in pairs for path in _targets(output, f"{pair.name}.png")]
+        check_outputs([*targets, own], [calibration, *(path for pair in pairs for path in (pair.left, pair.right))])
         with Progress(console=Console(stderr=True)) as progress:
             for pair in progress.track(pairs, description="rectifying"):
                 try:
@@ -48,24 +52,26 @@ def rectify(calibration: Path, left: str, right: str, output: Path = Path("recti
                 except (ValueError, OSError) as error:
                     problems.append(f"{pair.name}: {error}")
         told = f"{len(pairs)} pairs, {len(problems)} problems"
-    write_calibration(output / "calibration.yml", rectifier.calibration)
+    write_calibration(own, rectifier.calibration)
     for problem in problems:
         console.print(f"failed: {problem}", style="bold red")
-    console.print(f"{told}: {output}; its calibration: {output / 'calibration.yml'}")
+    console.print(f"{told}: {output}; its calibration: {own}")
     return 1 if problems else 0
 
 
 def _pictures(rectifier: Rectifier, pair: Pair, output: Path) -> None:
     pictures = rectifier(read_image(pair.left), read_image(pair.right))
-    for side, picture in zip(SIDES, pictures, strict=True):
-        write_png(output / side / f"{pair.name}.png", picture)
+    for target, picture in zip(_targets(output, f"{pair.name}.png"), pictures, strict=True):
+        write_png(target, picture)
 
 
-def _videos(rectifier: Rectifier, left: Path, right: Path, output: Path) -> int:
-    name = f"{left.stem}{left.suffix.lower()}"
+def _targets(output: Path, name: str) -> tuple[Path, Path]:
+    return output / "left" / name, output / "right" / name
+
+
+def _videos(rectifier: Rectifier, left: Path, right: Path, targets: tuple[Path, Path]) -> int:
     with opened(left) as reader:
         total = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("rectifying", total=total if total > 0 else None)
-        targets = tuple(output / side / name for side in SIDES)
         return rectify_videos(rectifier, (left, right), targets, lambda: progress.advance(task))

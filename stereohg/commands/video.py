@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from stereohg.commands.outputs import check_outputs
 from stereohg.data.pairs import find_pairs
 from stereohg.devices import Precision
 from stereohg.models.weights import load_model
@@ -65,6 +66,7 @@ def video(
     Returns:
         The exit status: 1 when a frame failed or has no partner.
     """
+    check_outputs([output], [left] if right is None else [left, right])
     source = open_source(left, right, rate)
     in_colour = output.suffix.lower() in CODECS and not output.is_dir()
     if not in_colour and output.suffix and not output.is_dir():

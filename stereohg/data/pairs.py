@@ -6,8 +6,8 @@ from glob import glob, has_magic
 from pathlib import Path
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".webp")
-WILDCARD = re.compile(r"(\*\*/|\*|\?|\[[^\]]+\])")
-STANDS_FOR = {"**/": "((?:.*/)?)", "*": "([^/]*)", "?": "([^/])"}
+WILDCARD = re.compile(r"(\*\*/|\*\*$|\*|\?|\[[^\]]+\])")
+STANDS_FOR = {"**/": "((?:.*/)?)", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
 
 
 @dataclass(frozen=True)

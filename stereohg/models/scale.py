@@ -1,4 +1,4 @@
-"""Pictures enlarged before they are matched, and their disparities brought back.
+"""Pictures resized before they are matched, and their disparities brought back.
 
 Shapes: image (B,3,H,W), disparity (B,H,W) in pixels of the picture that it belongs to.
 """
@@ -8,7 +8,7 @@ from numbers import Real
 import torch.nn.functional as F
 from torch import Tensor
 
-from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
+from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork, check_stereo
 
 LARGEST_SCALE = 4
 MIXED = 1.0  # pixels that a mean of four may lie off the nearest of them; at twice as much it is of two surfaces
@@ -20,11 +20,16 @@ def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def enlarged(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """To this height and width, bilinearly."""
-    if image.shape[-2:] == size:
-        return image
-    return F.interpolate(image, size, mode="bilinear", align_corners=False)
+def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """A picture at this height and width, bilinearly; a smaller one has means over all that its pixels cover."""
+    return bilinear(image, size, antialias=size[-1] < image.shape[-1])
+
+
+def bilinear(x: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
+    """(B,C,H,W) at this height and width."""
+    if x.shape[-2:] == size:
+        return x
+    return F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=antialias)
 
 
 def brought_back(disparity: Tensor, size: tuple[int, int]) -> Tensor:
@@ -36,7 +41,7 @@ def brought_back(disparity: Tensor, size: tuple[int, int]) -> Tensor:
         return disparity
     disparity = disparity.unsqueeze(1) * (size[1] / disparity.shape[-1])
     nearest = F.interpolate(disparity, size, mode="nearest-exact")
-    off = enlarged(disparity, size) - nearest
+    off = bilinear(disparity, size) - nearest
     return (nearest + off * (2 - off.abs() / MIXED).clamp(0, 1)).squeeze(1)
 
 
@@ -55,8 +60,9 @@ def set_search(network: StereoNetwork, max_disp: int | None, scale: float | None
     """Sets the network's range, in pixels of the given pictures, and what it resizes them by; None leaves either.
 
     Raises:
-        ValueError: max_disp is no positive multiple of 16, scale not above 0 and at most 4.
+        ValueError: it is no stereo network, max_disp no positive multiple of 16, or scale not above 0 and at most 4.
     """
+    check_stereo(network)
     if scale is not None:
         check_scale(scale)
     pixels = network.max_disp / network.scale

@@ -113,3 +113,9 @@ class StereoNetwork(nn.Module):
                 f"images of {height}x{width} do not fit: height and width must be multiples of {self.multiple}; "
                 "pad them, or call stereohg.predict, which does"
             )
+
+
+def check_stereo(network: nn.Module) -> None:
+    """Raises ValueError where it is no stereo network."""
+    if not isinstance(network, StereoNetwork):
+        raise ValueError(f"{type(network).__name__} is no stereo network; see stereohg.list_models()")

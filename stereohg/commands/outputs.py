@@ -1,0 +1,19 @@
+"""What a command may write: nothing that it reads, and nothing twice."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from stereohg.data.files import FilePath
+
+
+def check_outputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath]) -> None:
+    """ValueError where a file to be written is one that is read, or is two files in one."""
+    read = {Path(path).resolve() for path in inputs}
+    written: set[Path] = set()
+    for path in outputs:
+        place = Path(path).resolve()
+        if place in read:
+            raise ValueError(f"{path} is read, and would be overwritten; choose another output")
+        if place in written:
+            raise ValueError(f"{path} would be written twice, for two pairs or pictures; rename one of them")
+        written.add(place)
