@@ -108,7 +108,7 @@ def card_in_words(card: dict, repository: str) -> str:
         "library_name": "stereohg",
         "pipeline_tag": "depth-estimation" if stereo else "keypoint-detection",
         "tags": ["stereohg", card["architecture"], "stereo-matching" if stereo else "pose-estimation"],
-        **({"metrics": sorted(card["metrics"])} if card["metrics"] else {}),
+        **({"metrics": sorted(card["metrics"])} if card["metrics"] and isinstance(card["metrics"], dict) else {}),
     }
     load = f'import stereohg\n\nmodel = stereohg.load_model("{SCHEME}{repository}")'
     sections = {

@@ -277,6 +277,11 @@ def test_opencv(tmp_path):
     cameras = read_rig(intrinsics)
     np.testing.assert_allclose(cameras.translation, [-0.083, 0, 0])
     assert cameras.right.matrix[0, 2] == 330 and cameras.left.distortion.shape == (5,)
+    three = INTRINSICS.replace("1.0e-01, 0., 0., 0.", "1.0e-01, 0.").replace("cols: 5", "cols: 3")
+    intrinsics.write_text(three + "image_width: 640\nimage_height: 480\nunit: 0.001\n")
+    with pytest.raises(ValueError, match="intrinsics.yml: there are 3 distortion coefficients; there can be 0, 4, 5"):
+        read_rig(intrinsics)
+    intrinsics.write_text(INTRINSICS + "image_width: 640\nimage_height: 480\nunit: 0.001\n")
     extrinsics.write_text(EXTRINSICS.replace("-83., 0., 0.", "-83., 0."))
     with pytest.raises(ValueError, match="intrinsics.yml: T must hold 3 numbers"):
         read_rig(intrinsics)

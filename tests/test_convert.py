@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+import yaml
 
 import stereohg
 from stereohg.cli import main
 from stereohg.models.published import read_published
-from stereohg.models.weights import read_card
+from stereohg.models.registry import create_model
+from stereohg.models.weights import read_card, save_model
+from stereohg.sharing import card_in_words
 
 
 @pytest.mark.parametrize(
@@ -28,6 +31,13 @@ def test_there_and_back(tmp_path, capsys, name, suffix, align_corners):
     assert list(first) == list(second) and all(torch.equal(first[key], second[key]) for key in first)
     assert (before.format, before.details) == (after.format, after.details)
     assert "recognised" in read_card(ours)
+
+
+def test_a_card_may_tell_of_the_training_in_words(tmp_path):
+    ours = tmp_path / "own.safetensors"
+    save_model(create_model("psmnet_basic", max_disp=16), ours, {"training": "three days", "metrics": "good"})
+    assert main(["convert", str(ours), str(tmp_path / "own.tar")]) == 0
+    assert "metrics" not in yaml.safe_load(card_in_words(read_card(ours), "owner/name").split("---\n")[1])
 
 
 def test_what_cannot_be_converted(tmp_path, capsys):

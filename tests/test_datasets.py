@@ -117,6 +117,27 @@ def test_the_few_pixels_of_the_other_sign_are_unknown(tmp_path):
     assert not sample.valid[0, 0] and sample.disparity[0, 0] == 0
 
 
+def sparse_folder(root, unknown, known=12.0, rows=3):
+    """A pair of which the first rows are known."""
+    trees.own_folders(root, ".npy")
+    values = np.full((trees.HEIGHT, trees.WIDTH), unknown, np.float32)
+    values[:rows] = known
+    np.save(root / "disparity/a.npy", values)
+    return StereoFolder(root)[0]
+
+
+@pytest.mark.parametrize("unknown", [-1, -16, -999])
+def test_a_negative_code_is_unknown_wherever_it_stands(tmp_path, unknown):
+    """Most of a sparse map is unknown, and says nothing of the sign of the rest."""
+    sample = sparse_folder(tmp_path, unknown)
+    assert sample.valid[:3].all() and not sample.valid[3:].any()
+    assert (sample.disparity[:3] == 12).all() and (sample.disparity[3:] == 0).all()
+
+
+def test_nothing_but_the_code_is_nothing_known(tmp_path):
+    assert not sparse_folder(tmp_path, -1, known=-1).valid.any()
+
+
 # --- KITTI ----------------------------------------------------------------------------------------------------------
 
 
@@ -288,13 +309,30 @@ def test_lists(tmp_path, file):
         ("p.csv", "image,right\n", "columns image, right; left and right are needed"),
         ("p.csv", "left,right\nleft/a.png,\n", "line 2: a line has a left and a right"),
         ("p.json", "{}", "neither a folder nor a table"),
+        ("p.csv", b"left,right,wo\nleft/a.png,right/a.png,M\xfcnchen\n", "p.csv is not in UTF-8 .*; save it again"),
     ],
 )
 def test_list_errors(tmp_path, name, text, message):
     trees.own_folders(tmp_path)
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match=message):
         StereoFolder(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name, text", [("p.txt", "left/a.png right/a.png\n"), ("p.csv", "left,right\nleft/a.png,right/a.png")]
+)
+def test_lists_of_windows(tmp_path, name, text):
+    """With a byte order mark, and both characters at the end of a line."""
+    trees.own_folders(tmp_path)
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert [files.name for files in StereoFolder(tmp_path / name).files] == ["left/a"]
+
+
+def test_a_folder_without_a_side(tmp_path):
+    (tmp_path / "left").mkdir()
+    with pytest.raises(FileNotFoundError, match="has no folder 'right'"):
+        StereoFolder(tmp_path)
 
 
 def test_a_list_that_is_not_there(tmp_path):

@@ -73,6 +73,17 @@ def test_read_image_keeps_16_bits(tmp_path, suffix):
     np.testing.assert_array_equal(read_image(tmp_path / f"bgr{suffix}"), np.dstack([DEPTHS, 0 * DEPTHS, 0 * DEPTHS]))
 
 
+@pytest.mark.parametrize("largest, sixteen", [(1023, 64.06), (4095, 16.0), (65535, 1.0)])
+@pytest.mark.parametrize("kind, channels", [("P5", 1), ("P6", 3)])
+def test_read_image_widens_what_cameras_of_10_and_12_bits_store(tmp_path, largest, sixteen, kind, channels):
+    """One of 4095 is 16.004 of 65535."""
+    stored = np.array([[0, 1, 2, largest]] * channels, ">u2").T.reshape(1, 4, channels)
+    (tmp_path / "deep.pnm").write_bytes(f"{kind}\n# by hand\n4 1\n{largest}\n".encode() + stored.tobytes())
+    image = read_image(tmp_path / "deep.pnm")
+    assert image.dtype == np.uint16 and image.shape == (1, 4, 3)
+    np.testing.assert_array_equal(image[0, :, 1], np.rint([0, sixteen, 2 * sixteen, 65535]))
+
+
 def test_read_image_drops_16_bit_alpha(tmp_path):
     cv2.imwrite(str(tmp_path / "bgra.png"), np.dstack([0 * DEPTHS, 0 * DEPTHS, DEPTHS, DEPTHS]))
     np.testing.assert_array_equal(read_image(tmp_path / "bgra.png"), np.dstack([DEPTHS, 0 * DEPTHS, 0 * DEPTHS]))

@@ -42,6 +42,9 @@ def test_skeletons_of_ones_own():
     own = Skeleton.from_names("hand", ("r_thumb", "l_thumb", "right", "LeftToe", "RightToe"), [(0, 1)])
     assert own.flip_pairs == ((0, 1), (4, 3)) and own.flip_order == [1, 0, 2, 4, 3]
     assert own.columns()[2] == ("right", [2])
+    for right, left in (("knee_right", "knee_left"), ("R_knee", "L_knee"), ("rknee", "lknee"), ("kneeR", "kneeL")):
+        assert Skeleton.from_names("own", ("nose", left, right)).flip_pairs == ((2, 1),)
+    assert Skeleton.from_names("own", ("bar", "bal", "shoulder")).flip_pairs == ()
     assert Skeleton.from_dict(json.loads(json.dumps(dataclasses.asdict(MPII)))) == MPII
 
 
@@ -240,6 +243,9 @@ def test_coco_errors(tmp_path):
     with pytest.raises(ValueError, match="nobody in it, beside 1 with a crowd, 1 with no keypoint labelled"):
         CocoKeypoints(tmp_path)
     changed(tmp_path, lambda document: document.pop("images"))
+    with pytest.raises(ValueError, match="is not in COCO's form for keypoints"):
+        CocoKeypoints(tmp_path)
+    path.write_text("[]")
     with pytest.raises(ValueError, match="is not in COCO's form for keypoints"):
         CocoKeypoints(tmp_path)
     path.write_text("{")

@@ -11,7 +11,7 @@ from stereohg.data.motorcycle import Motorcycle
 from stereohg.models.checkpoint import CheckpointError
 from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, read_card, save_model
-from stereohg.training.config import DataConfig, LossConfig, StereoModelConfig
+from stereohg.training.config import Augmentation, DataConfig, LossConfig, StereoModelConfig
 from stereohg.training.initial import training_before
 from stereohg.training.stereo import StereoTask, start
 from tests import runs, trees
@@ -147,6 +147,14 @@ def test_validation_takes_the_root_of_training_where_it_has_none(tmp_path):
     assert isinstance(task(data=data, validation_data=DataConfig("motorcycle")).validation, Motorcycle)
     assert task(data=data, validation_data=DataConfig("kitti2015"), protocol="gwcnet").protocol.padded == (384, 1248)
     assert not task(data=data).validates
+
+
+def test_scenes_to_validate_on_are_others():
+    data = DataConfig("synthetic", options={"length": 1, "height": 64, "width": 96, "max_disp": 16})
+    same = replace(data, options={**data.options, "seed": 0})  # of one's own accord
+    for tried, is_same in ((data, False), (same, True)):
+        made = task(data=data, validation_data=tried, augmentation=Augmentation(crop=None))
+        assert np.array_equal(made.samples[0].left, made.validation[0].left) == is_same
 
 
 def test_the_protocol_has_to_know_the_set():

@@ -15,6 +15,7 @@ Size = tuple[int, int]  # width, height
 
 SAME_ROWS = 1.0  # pixel by which two rectified principal points may differ along y
 SAME_FOCAL = 1e-3  # the same of focal lengths, relative
+COEFFICIENTS = (0, 4, 5, 8, 12, 14)  # of distortion, in OpenCV's models
 
 
 @dataclass(frozen=True)
@@ -149,11 +150,20 @@ class StereoCalibration:
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """One camera as it is: K (3,3) in pixels, D (N,), and the (width, height) of its pictures."""
+    """One camera as it is: K (3,3) in pixels, D (N,), and the (width, height) of its pictures.
+
+    Raises:
+        ValueError: OpenCV has no model of so many distortion coefficients.
+    """
 
     matrix: np.ndarray
     distortion: np.ndarray
     size: Size
+
+    def __post_init__(self):
+        if len(self.distortion) not in COEFFICIENTS:
+            known = ", ".join(map(str, COEFFICIENTS))
+            raise ValueError(f"there are {len(self.distortion)} distortion coefficients; there can be {known}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,5 +44,6 @@ def convert(
 
 def _epochs(card: dict) -> int:
     """Of training behind the weights; GwcNet's files have the number of the last one, from zero."""
-    epoch = card.get("training", {}).get("epoch", 0)
+    training = card.get("training", {})
+    epoch = training.get("epoch", 0) if isinstance(training, dict) else 0  # a card may tell it in words
     return epoch + card["architecture"].startswith("gwcnet") if isinstance(epoch, int) else 0

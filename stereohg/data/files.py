@@ -33,20 +33,21 @@ POINT_SUFFIXES = ".ply", ".npz"
 def read_image(path: FilePath) -> np.ndarray:
     """Any usual picture as RGB (H,W,3), uint8, or uint16 where the file has 16 bits a channel.
 
-    Grey is replicated, palettes are looked up, alpha is dropped. The pixels are taken as stored: an EXIF orientation is
-    not applied, since it would turn epipolar lines upright.
+    Grey is replicated, palettes are looked up, alpha is dropped, and 9 to 15 bits become 16. The pixels are taken as
+    stored: an EXIF orientation is not applied, since it would turn epipolar lines upright.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is no picture, is cut short, or has neither 8 nor 16 bits a channel.
     """
     data = read_bytes(path)
-    image, is_16_bit = _decode(path, data)
-    if is_16_bit:  # of these Pillow would drop the lower byte
+    image, largest = _decode(path, data)
+    if largest > 255:  # of these Pillow would drop the lower byte
         deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if deep is None:
             raise ValueError(f"{path} is not a whole picture; open it elsewhere, or copy it again")
         if deep.dtype == np.uint16:  # a bitmap's 16 may be those of three channels together
+            deep = np.rint(deep * (65535 / largest)).astype(np.uint16) if largest < 65535 else deep
             return cv2.cvtColor(deep, cv2.COLOR_GRAY2RGB) if deep.ndim == 2 else deep[..., 2::-1].copy()
     if image.mode[0] in "IF":
         raise ValueError(f"{path} has pixels of Pillow's mode {image.mode!r}; a picture has 8 or 16 bits a channel")
@@ -201,11 +202,11 @@ def write_disparity(path: FilePath, disparity: np.ndarray, valid: np.ndarray | N
 
 
 def _read_picture(path: FilePath) -> np.ndarray:
-    image, is_16_bit = _decode(path, read_bytes(path))
+    image, largest = _decode(path, read_bytes(path))
     if image.mode not in ("L", "F", "I") and not image.mode.startswith("I;16"):
         raise ValueError(f"{path} is a picture of Pillow's mode {image.mode!r}; a disparity map has one grey channel")
     stored = np.asarray(image)
-    return stored.astype(np.uint16) if is_16_bit else stored  # older versions of Pillow open these as 32-bit
+    return stored.astype(np.uint16) if largest > 255 else stored  # older versions of Pillow open these as 32-bit
 
 
 def _read_npy(path: FilePath) -> np.ndarray:
@@ -350,13 +351,21 @@ def read_bytes(path: FilePath) -> bytes:
     return path.read_bytes()
 
 
-def _decode(path: FilePath, data: bytes) -> tuple[Image.Image, bool]:
-    """The picture and whether it has 16 bits; decoded by Pillow, which, unlike OpenCV, tells of a file cut short."""
+_PNM_HEADER = re.compile(_BLANK.join([rb"P[2356]", rb"\d+", rb"\d+", rb"(?P<largest>\d+)"]))
+
+
+def _decode(path: FilePath, data: bytes) -> tuple[Image.Image, int]:
+    """The picture and the largest value that it could have; by Pillow, which, unlike OpenCV, tells of a file cut short.
+
+    A PNM says itself what its largest value is, of a camera with 12 bits 4095.
+    """
     try:
         image = Image.open(io.BytesIO(data))
         is_16_bit = ";16" in str(image.tile)  # the stored form, which load() forgets
+        pnm = _PNM_HEADER.match(data)
+        largest = int(pnm["largest"]) if pnm else 65535 if is_16_bit else 255
         image.load()
     except Exception as error:  # each of Pillow's decoders has its own ways to fail
         why = "no known format" if isinstance(error, UnidentifiedImageError) else error
         raise ValueError(f"{path} is not a whole picture ({why}); open it elsewhere, or copy it again") from error
-    return image, is_16_bit
+    return image, largest

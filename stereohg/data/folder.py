@@ -1,6 +1,5 @@
 """Anyone's own pairs: a table, a list, or folders side by side."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from stereohg.data.files import DISPARITY_SUFFIXES
 from stereohg.data.pairs import find_pairs
 from stereohg.data.samples import OnError
 from stereohg.data.stereo import Listing, StereoDataset, StereoFiles, Transform, read_positive
+from stereohg.data.tables import read_table, read_text
 
 COLUMNS = ("left", "right", "disparity", "right_disparity")
 
@@ -89,22 +89,20 @@ def read_list(path: Path, root: Path) -> Listing:
 
 
 def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        columns = reader.fieldnames or []
-        if not {"left", "right"} <= set(columns):
-            raise ValueError(f"{path} begins with the columns {', '.join(columns)}; left and right are needed")
-        rows = []
-        for row in reader:
-            if not (row["left"] and row["right"]):
-                raise ValueError(f"{path}, line {reader.line_num}: a line has a left and a right picture")
-            rows.append((reader.line_num, {column: row[column] or "" for column in COLUMNS if column in columns}))
+    columns, lines = read_table(path)
+    if not {"left", "right"} <= set(columns):
+        raise ValueError(f"{path} begins with the columns {', '.join(columns)}; left and right are needed")
+    rows = []
+    for number, row in lines:
+        if not (row["left"] and row["right"]):
+            raise ValueError(f"{path}, line {number}: a line has a left and a right picture")
+        rows.append((number, {column: row[column] or "" for column in COLUMNS if column in columns}))
     return rows
 
 
 def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         names = line.split()
         if len(names) not in (0, 2, 3):
             raise ValueError(
@@ -118,6 +116,9 @@ def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def list_folders(root: Path) -> Listing:
     """The pairs of ``left`` and ``right``, with what is of their name in ``disparity`` and ``right_disparity``."""
+    for side in ("left", "right"):
+        if not (root / side).is_dir():
+            raise FileNotFoundError(f"{root} has no folder '{side}'; it must have left and right (or give a table)")
     pairs, problems = find_pairs(root / "left", root / "right")
     truths = {column: _by_stem(root / column) for column in COLUMNS[2:]}
     files = []

@@ -27,6 +27,8 @@ from stereohg.data.transforms import (
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
+VALIDATION_SEED = 1000  # is added to a run's seed, so that a source of scenes gives others to validate on than to learn
+
 
 @dataclass(frozen=True)
 class OptimiserConfig:

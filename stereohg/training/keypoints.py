@@ -19,7 +19,7 @@ from stereohg.models.weights import save_model
 from stereohg.pose.evaluation import evaluate_share, join
 from stereohg.pose.metrics import AP_NAMES, heatmap_accuracy
 from stereohg.pose.prediction import KeypointPredictor
-from stereohg.training.config import KeypointTraining, PeopleConfig
+from stereohg.training.config import VALIDATION_SEED, KeypointTraining, PeopleConfig
 from stereohg.training.heatmap_losses import heatmap_loss
 from stereohg.training.initial import start
 from stereohg.visual import heat
@@ -43,7 +43,7 @@ class KeypointTask:
             tried = config.validation_data
             if KEYPOINT_DATASETS[tried.name].has_root:
                 tried = replace(tried, root=tried.root or config.data.root)
-            self.validation = self._open(tried)
+            self.validation = self._open(tried, seed=config.seed + VALIDATION_SEED)
             self.measure = measure_of(tried.name, self.validation.skeleton)
             self._check_validation()
 

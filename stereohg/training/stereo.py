@@ -19,7 +19,7 @@ from stereohg.data.synthetic import photograph_hashes
 from stereohg.evaluation import FIGURES, FULL, REGIONS, Evaluation, choose_protocol, evaluate_share
 from stereohg.models.weights import save_model
 from stereohg.prediction import Predictor
-from stereohg.training.config import DataConfig, StereoTraining
+from stereohg.training.config import VALIDATION_SEED, DataConfig, StereoTraining
 from stereohg.training.initial import start, training_before
 from stereohg.training.losses import (
     block_distribution,
@@ -54,7 +54,7 @@ class StereoTask:
             tried = config.validation_data
             tried = replace(tried, root=tried.root or config.data.root) if DATASETS[tried.name].has_root else tried
             check_metric(config.validation.metric)
-            self.validation = open_set(tried)
+            self.validation = open_set(tried, seed=config.seed + VALIDATION_SEED)
             self.protocol = choose_protocol(config.protocol, tried.name)
 
     @property

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from stereohg.calibration.cameras import StereoCalibration, StereoRig
 from stereohg.calibration.formats import kitti, middlebury, opencv, ros
+from stereohg.calibration.formats.text import naming
 from stereohg.data.files import FilePath, read_bytes
 
 FORMATS = (opencv, ros, middlebury, kitti)
@@ -44,7 +45,8 @@ def read_rig(path: FilePath, other: FilePath | None = None) -> StereoRig:
         FileNotFoundError: there is no such file.
         ValueError: as for ``read_calibration``, or the format has rectified cameras alone.
     """
-    return _format(path).read_rig(Path(path), other)
+    with naming(path):
+        return _format(path).read_rig(Path(path), other)
 
 
 def _format(path: FilePath):

@@ -1,9 +1,10 @@
 """Boxes of people in pictures, as detectors write them."""
 
-import csv
 import json
 import math
 from pathlib import Path
+
+from stereohg.data.tables import read_table
 
 COLUMNS = ("image", "x", "y", "width", "height")
 
@@ -43,12 +44,11 @@ def boxes_of(image: Path, boxes: dict[str, list[Box]]) -> list[Box]:
 
 
 def _table(path: Path) -> list[tuple[str, str, list[str]]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        absent = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-        if absent:
-            raise ValueError(f"{path} has no column {absent[0]}; needed are {', '.join(COLUMNS)}")
-        return [(f"line {reader.line_num}", row["image"], [row[c] for c in COLUMNS[1:]]) for row in reader]
+    columns, lines = read_table(path)
+    absent = [column for column in COLUMNS if column not in columns]
+    if absent:
+        raise ValueError(f"{path} has no column {absent[0]}; needed are {', '.join(COLUMNS)}")
+    return [(f"line {number}", row["image"], [row[c] for c in COLUMNS[1:]]) for number, row in lines]
 
 
 def _list(path: Path) -> list[tuple[str, str, list[float]]]:

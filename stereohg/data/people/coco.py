@@ -56,7 +56,7 @@ class CocoKeypoints(KeypointDataset):
         try:
             self.category, skeleton = _category(document)
             people = _people(document, self.category, skeleton, root / split)
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             name = type(error).__name__
             raise ValueError(f"{self.annotations} is not in COCO's form for keypoints ({name}: {error})") from error
         super().__init__(people, skeleton, **options)

@@ -1,6 +1,5 @@
 """Anyone's own keypoints: a table beside the pictures."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from stereohg.data.people.crop import Window
 from stereohg.data.people.samples import KeypointDataset, People, Person
 from stereohg.data.people.skeletons import SKELETONS, Skeleton
+from stereohg.data.tables import read_table
 
 BOX = ("x", "y", "width", "height")
 TABLE = "keypoints.csv"
@@ -46,20 +46,19 @@ class KeypointFolder(KeypointDataset):
         path = path / TABLE if path.is_dir() else path
         if not path.is_file():
             raise FileNotFoundError(f"{path} is not there; a table of keypoints was expected")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            names = _keypoint_names(path, reader.fieldnames or [])
-            if skeleton is None:
-                known = (known for known in SKELETONS if known.keypoints == names)
-                skeleton = next(known, None) or Skeleton.from_names(path.stem, names)
-            if skeleton.keypoints != names:
-                raise ValueError(f"{path} has the keypoints {', '.join(names)}; skeleton {skeleton.name} has others")
-            people = People()
-            for row in reader:
-                try:
-                    people.add(_person(path.parent, f"line {reader.line_num}", row, names))
-                except ValueError as error:
-                    people.problems.append(f"{path}, line {reader.line_num}: {error}")
+        columns, lines = read_table(path)
+        names = _keypoint_names(path, columns)
+        if skeleton is None:
+            known = (known for known in SKELETONS if known.keypoints == names)
+            skeleton = next(known, None) or Skeleton.from_names(path.stem, names)
+        if skeleton.keypoints != names:
+            raise ValueError(f"{path} has the keypoints {', '.join(names)}; skeleton {skeleton.name} has others")
+        people = People()
+        for number, row in lines:
+            try:
+                people.add(_person(path.parent, f"line {number}", row, names))
+            except ValueError as error:
+                people.problems.append(f"{path}, line {number}: {error}")
         super().__init__(people, skeleton, **options)
 
 

@@ -4,12 +4,16 @@ K is the number of keypoints; every number below is the index of one, from zero.
 body: flips, pictures and tables are made from these tables, and anyone's own set brings its own.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SIDES = (("right", "left"), ("Right", "Left"), ("r_", "l_"))
-"""How names of right and left begin."""
+SIDES = (
+    *((re.compile(word), other) for word, other in (("right", "left"), ("Right", "Left"), ("RIGHT", "LEFT"))),
+    *((re.compile(letter), other) for letter, other in (("^r", "l"), ("^R", "L"), ("(?<=[ _.-])r$", "l"), ("R$", "L"))),
+)
+"""What says right in a name, and left in its place."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +73,10 @@ class Skeleton:
 
     @classmethod
     def from_names(cls, name: str, keypoints: Sequence[str], limbs: Sequence[tuple[int, int]] = ()) -> "Skeleton":
-        """The flip pairs are read off the names: right_knee and left_knee, r_knee and l_knee."""
+        """The flip pairs are read off the names: right_knee and left_knee, KneeRight and KneeLeft, r_knee, lknee."""
         places = {keypoint: index for index, keypoint in enumerate(keypoints)}
-        pairs = []
-        for keypoint, index in places.items():
-            for right, left in SIDES:
-                other = left + keypoint.removeprefix(right)
-                if keypoint.startswith(right) and other in places:
-                    pairs.append((index, places[other]))
+        others = ({right.sub(left, keypoint, 1) for right, left in SIDES} - {keypoint} for keypoint in keypoints)
+        pairs = [(index, places[other]) for index, found in enumerate(others) for other in found & places.keys()]
         return cls(name, tuple(keypoints), tuple(pairs), tuple(map(tuple, limbs)))
 
     @classmethod

@@ -1,0 +1,19 @@
+"""Text that people write by hand or save from a spreadsheet: lists, and tables whose first line names the columns."""
+
+import csv
+import io
+from pathlib import Path
+
+
+def read_text(path: Path) -> str:
+    """The file as UTF-8, without a byte order mark; ValueError where it is in another encoding."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not in UTF-8 ({error}); save it again in that encoding") from error
+
+
+def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """The columns of a .csv, and of each line its number and its cells by column."""
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
+    return list(reader.fieldnames or []), [(reader.line_num, row) for row in reader]
