@@ -164,7 +164,7 @@ class _Program(nn.Module):
         """What a runtime may want to know, as text."""
         network, said = self.network, {}
         if isinstance(network, StereoNetwork):
-            said["max_disp"] = str(network.max_disp)
+            said["max_disp"] = str(network.max_disp if self.dynamic else round(network.max_disp / network.scale))
         if self.dynamic:
             said["least_size"] = "x".join(map(str, self.least_size))
             said["scale"] = f"{getattr(network, 'scale', 1):g}"

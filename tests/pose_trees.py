@@ -185,14 +185,14 @@ OWN_NAMES = ("nose", "left_hand", "right_hand")
 
 
 def own(root: Path) -> Path:
-    """Two pictures: a person with a box and a head size, and one with neither, a hidden nose, and no right hand."""
+    """Two pictures: a person with a box, and one with none, a hidden nose, and no right hand."""
     save_pictures(root, "a.png", "sub/b.png")
-    header = ["image", "x", "y", "width", "height", "head_size"]
+    header = ["image", "x", "y", "width", "height"]
     header += [f"{name}_{part}" for name in OWN_NAMES for part in ("x", "y")] + ["nose_visible"]
     first, second = place(0, 3), place(1, 3)
     rows = [
-        ["a.png", 10, 20, 50, 80, 12.5, *first.ravel(), 1],
-        ["sub/b.png", "", "", "", "", "", *second[:2].ravel(), "", "", 0],
+        ["a.png", 10, 20, 50, 80, *first.ravel(), 1],
+        ["sub/b.png", "", "", "", "", *second[:2].ravel(), "", "", 0],
     ]
     with (root / "keypoints.csv").open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])

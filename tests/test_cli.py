@@ -8,7 +8,8 @@ from stereohg.cli import COMMANDS, main
 from stereohg.data.files import read_disparity, read_pfm
 from stereohg.data.motorcycle import motorcycle
 from stereohg.data.synthetic import SyntheticStereo
-from stereohg.models.weights import read_card
+from stereohg.models.quantities import quantities
+from stereohg.models.weights import load_model, read_card
 from stereohg.prediction import Predictor
 
 
@@ -152,8 +153,11 @@ def test_models_tell_what_they_cost(capsys):
     assert main(["models", "--verbose", "--size", "256x512", "--max_disp", "192"]) == 0
     told = capsys.readouterr().out
     rows = {line.split()[0]: line.split() for line in told.splitlines() if line.strip()}
-    assert rows["psmnet"][1:3] == ["5.22", "M"] and 325 < float(rows["psmnet"][3]) < 340
-    assert 300 < int(rows["psmnet"][4]) < 1000 and rows["psmnet"][5] == "MB"
+    assert rows["psmnet"][1:4] == ["5.22", "M", "1"] and 325 < float(rows["psmnet"][4]) < 340
+    assert 300 < int(rows["psmnet"][5]) < 1000 and rows["psmnet"][6] == "MB"
+    bundled = load_model("hgstereo_s")
+    own = quantities("hgstereo_s", 256, 512, 192, bundled.scale)
+    assert rows["hgstereo_s"][3:5] == [f"{bundled.scale:g}", f"{own.flop / 1e9:.1f}"] and bundled.scale != 1
     ((data, metrics),) = read_card("hgstereo_s")["metrics"].items()
     assert f"hgstereo_s, bundled weights, {data}: epe {metrics['epe']:g} px" in told
 

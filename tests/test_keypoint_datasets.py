@@ -261,9 +261,9 @@ def test_own_table(tmp_path):
     assert dataset.skeleton.keypoints == trees.OWN_NAMES and dataset.skeleton.flip_pairs == ((2, 1),)
     first, second = dataset.people
     np.testing.assert_allclose(first.keypoints, trees.place(0, 3))
-    assert first.head_size == 12.5 and first.window == Window(34.5, 59.5, 100)
+    assert first.window == Window(34.5, 59.5, 100)
     assert first.visible.all() and not second.visible[0] and second.labelled.tolist() == [True, True, False]
-    assert second.image == tmp_path / "sub/b.png" and second.image_id == "sub/b.png" and math.isnan(second.head_size)
+    assert second.image == tmp_path / "sub/b.png" and second.image_id == "sub/b.png"
     assert second.window.side == pytest.approx(1.25 * np.ptp(second.keypoints[:2], 0).max())
     assert dataset[1].heatmaps.shape == (3, 64, 64)
 
@@ -287,7 +287,6 @@ def test_a_known_skeleton_is_found_by_its_names(tmp_path):
         ("image,a_x,a_y\na.png,1,\n", "line 2: a has one of x and y"),
         ("image,a_x,a_y\n,1,2\n", "line 2: a line has an image"),
         ("image,a_x,a_y,x,y,width,height\na.png,1,2,0,0,0,5\n", "line 2: the box is 0x5 pixels"),
-        ("image,a_x,a_y,head_size\na.png,1,2,0\n", "line 2: head_size is 0; it must be positive"),
         ("image,a_x,a_y\na.png,,\n", "KeypointFolder has nobody in it, beside 1 with no keypoint labelled"),
         ("image,a_x,a_y\n", "KeypointFolder has nobody in it"),
     ],
@@ -315,6 +314,8 @@ def test_boxes(tmp_path):
     (tmp_path / "b.json").write_text(json.dumps(entries))
     boxes = read_boxes(tmp_path / "b.json")
     assert boxes_of(tmp_path / "000000000139.jpg", boxes) == [(1, 2, 3, 4)] and len(boxes["a.png"]) == 1
+    boxes = {"0": [(1, 2, 3, 4)], "000000": [(5, 6, 7, 8)]}
+    assert boxes_of(tmp_path / "000000.png", boxes) == [(1, 2, 3, 4), (5, 6, 7, 8)]
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,7 @@ def test_pck_of_torso_and_of_person(tmp_path):
     for share, mean in ((0.19, 100), (0.21, 0)):
         assert evaluate_keypoints(Knowing(dataset, share * torso), dataset).pck("torso")["mean"] == mean
     own = KeypointFolder(trees.own(tmp_path / "own"))
+    own.people[0] = dataclasses.replace(own.people[0], head_size=12.5)
     found = evaluate_keypoints(Knowing(own, 7.9), own)
     assert found.pck("person")["keypoints"]["right_hand"] == 100  # a box of 80 pixels
     assert found.pck("pckh")["without_unit"] == 1
@@ -379,6 +380,10 @@ def test_evaluate_command(tmp_path, weights, capsys, data, tree, count, told, me
     assert told in out and "people, 0 skipped" in out
     document = json.loads((tmp_path / "out/metrics.json").read_text())
     assert document["data"] == data and document["measure"] == measure and document["skipped"] == []
+    shown = {**document, **document.get("groups", {})}
+    for name in ("AP", "AR75") if measure == "oks" else (*document["groups"], "mean", "pooled"):
+        value = "" if shown[name] is None else f"{shown[name]:.{3 if measure == 'oks' else 2}f}"
+        assert f"{name} {value}".strip() in " ".join(out.split())
     assert len(json.loads((tmp_path / "out/keypoints.json").read_text())) >= 1
 
 

@@ -20,7 +20,7 @@ def models(verbose: bool = False, size: str = "256x512", max_disp: int = 192) ->
     Args:
         verbose: also what a prediction costs at a size, and how good the bundled weights are.
         size: height x width of the pictures, such as 384x1248.
-        max_disp: levels searched; a multiple of 16.
+        max_disp: largest disparity looked for, pixels.
     """
     console = Console(markup=False, highlight=False)
     if verbose:
@@ -38,16 +38,20 @@ def _tell_quantities(size: str, max_disp: int, console: Console) -> None:
     if found is None:
         raise ValueError(f"size is {size!r}; it must be height x width, such as 256x512")
     height, width = map(int, found.groups())
-    table = Table("model", box=SIMPLE, title=f"one prediction of {height}x{width} (height x width), {max_disp} levels")
-    for heading in ("parameters", "GFLOP", "peak memory"):
+    title = f"one prediction of {height}x{width} (height x width), disparities to {max_disp} px"
+    table = Table("model", box=SIMPLE, title=title)
+    for heading in ("parameters", "scale", "GFLOP", "peak memory"):
         table.add_column(heading, justify="right")
     for name in list_models():
-        own = quantities(name, height, width, max_disp)
-        table.add_row(name, f"{own.parameters / 1e6:.2f} M", f"{own.flop / 1e9:.1f}", f"{own.peak_bytes / 1e6:.0f} MB")
+        scale = read_card(name)["arguments"].get("scale", 1.0) if name in bundled_names() else 1.0
+        own = quantities(name, height, width, max_disp, scale)
+        cost = f"{own.flop / 1e9:.1f}", f"{own.peak_bytes / 1e6:.0f} MB"
+        table.add_row(name, f"{own.parameters / 1e6:.2f} M", f"{scale:g}", *cost)
     console.print(table)
     console.print(
         "A multiply-add counts as two FLOP. The memory is estimated, in float32 on a CPU, beside what the process "
-        "holds before. keypoint_hourglass takes one picture, and no levels."
+        "holds before. The scale is what bundled weights enlarge pictures by. keypoint_hourglass takes one picture, "
+        "and no disparities."
     )
     for name in bundled_names():
         for data, metrics in read_card(name)["metrics"].items():

@@ -35,7 +35,7 @@ def pose(
     boxes: Path | None = None,
     data: KeypointData | None = None,
     split: str | None = None,
-    size: int = 256,
+    size: int | None = None,
     flip: bool = False,
     decoding: Decoding = "dark",
     published: bool = False,
@@ -58,7 +58,7 @@ def pose(
             picture is one person.
         data: evaluate: the set.
         split: evaluate: of the set; MPII has validation, LSP test, COCO val2017 if not named.
-        size: height and width of the crops that the network sees.
+        size: height and width of the crops that the network sees; if not given, as it was trained, or 256.
         flip: the mean with the mirrored picture's heatmaps.
         decoding: dark (sub-pixel), quarter (as published) or argmax.
         published: crops, decoding and rounding as pytorch-pose has them.
@@ -67,12 +67,12 @@ def pose(
         precision: auto, float32, bfloat16 or float16.
 
     Returns:
-        The exit status: 1 when a picture could not be read.
+        The exit status: 1 when a picture could not be read, or there is nobody in any.
     """
     if model is None:
         raise ValueError("--model is needed: the path of a keypoint network's weights; none come with the package")
     network = load_model(model)
-    options = {"size": (size, size), "flip": flip, "decoding": decoding, "published": published}
+    options = {"size": size and (size, size), "flip": flip, "decoding": decoding, "published": published}
     console = Console(markup=False, highlight=False, soft_wrap=True)  # a file's name may look like markup
     if action == "evaluate":
         dataset = _dataset(data, source, split, network)
@@ -107,7 +107,7 @@ def _predict(
     save_csv(output / "keypoints.csv", [(picture.name, found) for picture, found in results.items()])
     people = sum(map(len, results.values()))
     console.print(f"{people} people in {len(results)} pictures: {output / 'keypoints.json'}")
-    return 1 if problems else 0
+    return 1 if problems or not people else 0
 
 
 def _pictures(source: Path) -> list[Path]:
@@ -177,18 +177,20 @@ def _pck_table(document: dict) -> Table:
     caption = f"{document['instances']} keypoints of {document['people']} people"
     if document["without_unit"]:
         caption += f", {document['without_unit']} of them without a unit"
-    table = Table(title=title, caption=caption, box=SIMPLE)
     cells = {**document["groups"], "mean": document["mean"], "pooled": document["pooled"], "AUC": document["auc"]}
-    for heading in cells:
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_row(*("" if value is None else f"{value:.2f}" for value in cells.values()))
-    return table
+    return _table(cells, 2, title=title, caption=caption)
 
 
 def _ap_table(document: dict) -> Table:
-    table = Table(title="object keypoint similarity, annotated boxes", box=SIMPLE)
     cells = {name: value for name, value in document.items() if name != "measure"}
-    for heading in cells:
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_row(*(f"{value:.3f}" for value in cells.values()))
+    return _table(cells, 3, title="object keypoint similarity, annotated boxes")
+
+
+def _table(cells: dict[str, float | None], digits: int, **about: str) -> Table:
+    """A row a figure, for any number of keypoints."""
+    table = Table(box=SIMPLE, show_header=False, **about)
+    table.add_column()
+    table.add_column(justify="right", no_wrap=True)
+    for name, value in cells.items():
+        table.add_row(name, "" if value is None else f"{value:.{digits}f}")
     return table

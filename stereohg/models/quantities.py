@@ -1,6 +1,5 @@
 """What a network costs, in numbers that do not depend on the machine: parameters, operations, memory."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from stereohg.memory import peak_memory
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.registry import create_model
-from stereohg.models.scale import scaled
-from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
+from stereohg.models.scale import levels_for, scaled
+from stereohg.models.stereo import StereoNetwork
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def quantities(name: str, height: int, width: int, max_disp: int, scale: float |
         if is_stereo:
             scale = network.scale if scale is None else scale
             height, width = scaled((height, width), scale)
-            network.max_disp = math.ceil(max_disp * scale / MAX_DISP_MULTIPLE) * MAX_DISP_MULTIPLE
+            network.max_disp = levels_for(max_disp, scale)
         height, width = (-(-n // network.multiple) * network.multiple for n in (height, width))
         images = [torch.empty(1, 3, height, width) for _ in range(1 + is_stereo)]
     parameters = sum(parameter.numel() for parameter in network.parameters())

@@ -30,6 +30,7 @@ from stereohg.models.recognition import (
     recognise,
 )
 from stereohg.models.registry import MODELS, create_model, list_models
+from stereohg.models.scale import set_search
 from stereohg.version import __version__
 
 logger = logging.getLogger("stereohg")
@@ -115,7 +116,8 @@ def load_model(
     Args:
         name_or_path: bundled weights by name (which goes first), or a file: ours, or one of those in ``published.py``;
             "hf://owner/name[/file][@revision]" is one on the Hugging Face hub (``sharing.py``).
-        max_disp: levels searched, instead of the file's.
+        max_disp: the range in pixels of the given pictures, a positive multiple of 16, instead of the file's. A network
+            that enlarges pictures searches more levels than that.
         align_corners: how volumes and pooled features are upsampled, instead of the file's or the rule's.
         output_scale: factor on the disparity, instead of the file's; 1.17 has been seen to mend the authors' SceneFlow
             weights of PSMNet.
@@ -243,9 +245,12 @@ def _override(model: nn.Module, overrides: dict) -> None:
             raise ValueError(f"{model.architecture} has no {name}")
         if name == "output_scale" and not (math.isfinite(value) and value > 0):
             raise ValueError(f"output_scale is {value}; it must be positive, such as 1.0")
-        setattr(model, name, value)
+        if name == "max_disp":
+            set_search(model, value)
+        else:
+            setattr(model, name, value)
     if overrides:
-        model.arguments = {**model.arguments, **overrides}
+        model.arguments = {**model.arguments, **{name: getattr(model, name) for name in overrides}}
         model.card["arguments"] = _arguments(model)
         model.card["overridden"] = overrides
 

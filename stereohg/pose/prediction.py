@@ -23,6 +23,8 @@ from stereohg.models.weights import load_model
 from stereohg.pose.decoding import Decoding, decode, flip_back
 from stereohg.pose.keypoints import Keypoints
 
+SIZE = 256  # of a crop, as pytorch-pose has it
+
 
 class KeypointPredictor:
     """A keypoint network made ready for inference.
@@ -32,7 +34,8 @@ class KeypointPredictor:
             published.
         device: "auto" (CUDA, then MPS, then CPU) or a torch device.
         precision: "auto" is bfloat16 on CUDA devices that have it and float32 elsewhere.
-        size: (H,W) of the crops, multiples of 4; what is no multiple of 64 is padded for the network.
+        size: (H,W) of the crops, multiples of 4; what is no multiple of 64 is padded for the network. None is what the
+            card says of the training, or 256x256.
         flip: the mean with the mirrored crop's heatmaps.
         decoding: "dark", "quarter" or "argmax"; see ``decode``.
         published: crops, decoding and rounding are pytorch-pose's (``PublishedCrop``, "quarter"), for its figures.
@@ -49,7 +52,7 @@ class KeypointPredictor:
         device="auto",
         precision: Precision = "auto",
         *,
-        size: tuple[int, int] = (256, 256),
+        size: tuple[int, int] | None = None,
         flip: bool = False,
         decoding: Decoding = "dark",
         published: bool = False,
@@ -60,12 +63,13 @@ class KeypointPredictor:
             model = load_model(model)
         if not isinstance(model, KeypointHourglass):
             raise ValueError(f"{type(model).__name__} is no keypoint network; make or load a keypoint_hourglass")
+        card = getattr(model, "card", {})
+        size = size or _trained_size(card)
         check_size(size)
         if published and size[0] != size[1]:
             raise ValueError(f"size is {size}; the published crop is square")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
-        card = getattr(model, "card", {})
         self.skeleton = skeleton or _skeleton(card, model.num_keypoints)
         if len(self.skeleton) != model.num_keypoints:
             raise ValueError(
@@ -136,7 +140,7 @@ def predict_keypoints(
     *,
     device: str = "auto",
     precision: Precision = "auto",
-    size: tuple[int, int] = (256, 256),
+    size: tuple[int, int] | None = None,
     flip: bool = False,
     decoding: Decoding = "dark",
     published: bool = False,
@@ -166,6 +170,14 @@ def predict_keypoints(
         skeleton=skeleton,
     )
     return predictor(image, boxes)
+
+
+def _trained_size(card: dict) -> tuple[int, int]:
+    """Of the crops that the network learnt from, where the card tells it."""
+    training = card.get("training")
+    settings = training.get("settings") if isinstance(training, dict) else None
+    size = settings.get("size", SIZE) if isinstance(settings, dict) else SIZE
+    return size, size
 
 
 def _skeleton(card: dict, num_keypoints: int) -> Skeleton:

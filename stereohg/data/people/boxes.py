@@ -39,8 +39,8 @@ def read_boxes(path: Path) -> dict[str, list[Box]]:
 
 def boxes_of(image: Path, boxes: dict[str, list[Box]]) -> list[Box]:
     """Those of a picture, which the file may call by its name, with or without extension or leading zeros, or path."""
-    names = (str(image), image.name, image.stem, image.stem.lstrip("0"))
-    return next((boxes[name] for name in names if name in boxes), [])
+    names = {str(image), image.name, image.stem, image.stem.lstrip("0") or "0"}
+    return [box for name, own in boxes.items() if name in names for box in own]
 
 
 def _table(path: Path) -> list[tuple[str, str, list[str]]]:

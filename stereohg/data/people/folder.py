@@ -19,16 +19,16 @@ class KeypointFolder(KeypointDataset):
 
         ROOT
           keypoints.csv
-            image,x,y,width,height,head_size,nose_x,nose_y,nose_visible,left_knee_x,left_knee_y
-            a.jpg,10,20,100,200,,61.5,30.25,1,80,150
-            sub/b.jpg,,,,,,61.5,30.25,0,,
+            image,x,y,width,height,nose_x,nose_y,nose_visible,left_knee_x,left_knee_y
+            a.jpg,10,20,100,200,61.5,30.25,1,80,150
+            sub/b.jpg,,,,,61.5,30.25,0,,
           a.jpg
           sub/b.jpg
 
     The columns NAME_x and NAME_y name the keypoints and give their order; an empty cell is a keypoint that is not
     labelled, NAME_visible, where it is there, 0 for one that is hidden. x, y, width, height are the person's box;
-    without one the keypoints' own box is taken. head_size, pixels, is PCKh's unit. Only image and the keypoints are
-    needed. Points count from the middle of the first pixel, boxes from its corner; see ``crop.py``.
+    without one the keypoints' own box is taken. Only image and the keypoints are needed. Points count from the middle
+    of the first pixel, boxes from its corner; see ``crop.py``.
 
     Args:
         source: the table (.csv), or the folder that has a keypoints.csv. Pictures are relative to its folder.
@@ -97,8 +97,5 @@ def _person(folder: Path, name: str, row: dict[str, str], names: tuple[str, ...]
     else:
         window = Window.of_box(box)
     points = np.where(labelled[:, None], points, 0).astype(np.float32)
-    head_size = number("head_size")
-    if head_size <= 0:
-        raise ValueError(f"head_size is {head_size:g}; it must be positive, in pixels, or nothing")
     image = folder / row["image"]
-    return Person(f"{image.stem}, {name}", image, points, labelled, visible, window, head_size, image_id=row["image"])
+    return Person(f"{image.stem}, {name}", image, points, labelled, visible, window, image_id=row["image"])
