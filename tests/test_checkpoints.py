@@ -156,14 +156,20 @@ def test_a_run_without_room_takes_no_step(tmp_path):
 
 
 def fail_at(monkeypatch, steps):
-    save = Checkpoints.save
+    """The disk is full when the checkpoints of these steps go to it."""
+    save, sync, saved = Checkpoints.save, os.fsync, []
 
-    def failing(self, step, state):
-        if step in steps:
-            raise OSError(28, "No space left on device")
+    def noting(self, step, state):
+        saved.append(step)
         save(self, step, state)
 
-    monkeypatch.setattr(Checkpoints, "save", failing)
+    def failing(file):
+        if saved and saved[-1] in steps:
+            raise OSError(28, "No space left on device")
+        sync(file)
+
+    monkeypatch.setattr(Checkpoints, "save", noting)
+    monkeypatch.setattr(os, "fsync", failing)
 
 
 def test_a_save_that_fails_is_told_and_the_run_goes_on(tmp_path, monkeypatch, capsys):

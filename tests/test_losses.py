@@ -108,3 +108,9 @@ def test_parts_with_a_common_count_add_up_to_the_whole():
         torch.testing.assert_close(found, expected)
     alone = [loss(slice(number, number + 1)) for number in (0, 1)]
     assert abs(sum(alone) / 2 - whole).item() > 0.01
+
+
+def test_each_head_has_a_weight():
+    disparity, valid = torch.zeros(1, 4, 8), torch.ones(1, 4, 8, dtype=torch.bool)
+    with pytest.raises(ValueError, match=r"the network has 2 heads, and loss.heads is \[1.0\]"):
+        multi_head_smooth_l1([disparity, disparity], disparity, valid, [1.0])

@@ -52,5 +52,5 @@ def test_one_cycle():
 @given(st.sampled_from(NAMES), st.integers(1, 50), st.integers(0, 60), st.floats(0, 1), st.data())
 def test_every_rate_is_between_zero_and_the_peak(name, steps, warmup, rise, data):
     step = data.draw(st.integers(0, steps - 1))
-    schedule = ScheduleConfig(name, warmup, [1, 3], rise=rise)
+    schedule = ScheduleConfig(name, warmup, [1, 3] if name == "milestones" else [], rise=rise)
     assert 0 < rate_factor(schedule, step, steps, 7) <= 1

@@ -8,7 +8,18 @@ import pytest
 import yaml
 
 from stereohg.data.transforms import HorizontalFlip, RandomCrop, RandomScale
-from stereohg.training.config import Augmentation, DataConfig, ReportConfig, StereoTraining
+from stereohg.training.config import (
+    Augmentation,
+    CheckpointConfig,
+    DataConfig,
+    LossConfig,
+    OptimiserConfig,
+    ReportConfig,
+    ScheduleConfig,
+    StereoModelConfig,
+    StereoTraining,
+    ValidationConfig,
+)
 from stereohg.training.settings import MAY_CHANGE, plain, refuse_another_run, without_folders
 
 PATH = Path("checkpoints/step_00000002.pt")
@@ -55,8 +66,51 @@ def test_what_may_change_is_not_looked_at():
         refuse(there, replace(there, data=replace(data, split="training")))
 
 
+def test_weights_to_begin_with_may_have_been_moved():
+    there, here = (
+        replace(StereoTraining(), model=StereoModelConfig(weights=weights)) for weights in ("run/a.pt", "/moved/a.pt")
+    )
+    refuse(there, here)
+    with pytest.raises(ValueError, match="model.weights=a.pt there, b.pt here"):
+        refuse(there, replace(here, model=StereoModelConfig(weights="/moved/b.pt")))
+
+
+@pytest.mark.parametrize(
+    "make, told",
+    [
+        (lambda: OptimiserConfig(clip=0), "optimiser.clip is 0; it must be positive, or null for no clipping"),
+        (lambda: OptimiserConfig(learning_rate=-1e-3), "optimiser.learning_rate is -0.001; it must be positive"),
+        (lambda: OptimiserConfig(weight_decay=-1), "optimiser.weight_decay is -1"),
+        (lambda: OptimiserConfig(epsilon=0), "optimiser.epsilon is 0"),
+        (lambda: ScheduleConfig(warmup=-5), "schedule.warmup is -5; it must be 0 or more steps"),
+        (lambda: ScheduleConfig(factor=0), "schedule.factor is 0"),
+        (lambda: ScheduleConfig(rise=2), "schedule.rise is 2"),
+        (lambda: ScheduleConfig(milestones=[1]), "left out, or schedule.name be milestones"),
+        (lambda: CheckpointConfig(every=-1), "checkpoints.every is -1"),
+        (lambda: ValidationConfig(patience=-1), "validation.patience is -1"),
+        (lambda: LossConfig(heads=[]), r"loss.heads is \[\]; it must be weights of 0 and more, one for each head"),
+        (lambda: LossConfig(heads=[-1.0, 1.0]), "loss.heads is"),
+        (lambda: LossConfig(above=5, below=5), "loss.above is 5; it must be below loss.below, 5"),
+        (lambda: StereoTraining(steps=0), "steps is 0; it must be 1 or more"),
+        (lambda: StereoTraining(accumulate=0), "accumulate is 0"),
+        (lambda: StereoTraining(workers=-1), "workers is -1"),
+        (lambda: StereoTraining(time_limit=-1), "time_limit is -1"),
+    ],
+)
+def test_what_could_not_learn_is_refused(make, told):
+    with pytest.raises(ValueError, match=told):
+        make()
+
+
+def test_without_a_crop_scale_has_no_least_size():
+    (scale,) = Augmentation(scale=RandomScale(0.5, 1), crop=None).compose().transforms
+    assert (scale.height, scale.width) == (1, 1)
+    (scale,) = Augmentation(scale=RandomScale(0.5, 1, height=64), crop=None).compose().transforms
+    assert scale.height == 64
+
+
 def test_what_may_change_is_there():
-    names = {field.name for field in fields(StereoTraining)} | {"data.root"}
+    names = {field.name for field in fields(StereoTraining)} | {"data.root", "model.saved_max_disp", "model.half"}
     assert set(MAY_CHANGE) <= names
     # the names are compared by their beginnings, so none may begin another that decides the weights
     assert {name for name in names if name.startswith(MAY_CHANGE)} == set(MAY_CHANGE)

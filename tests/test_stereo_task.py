@@ -13,7 +13,9 @@ from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, read_card, save_model
 from stereohg.training.config import Augmentation, DataConfig, LossConfig, StereoModelConfig
 from stereohg.training.initial import training_before
+from stereohg.training.self_supervision import SelfSupervisedTask
 from stereohg.training.stereo import StereoTask, start
+from stereohg.training.tasks import make_task
 from tests import runs, trees
 
 SMALL = StereoModelConfig(arguments={"max_disp": 32})
@@ -66,6 +68,18 @@ def test_a_recipe_that_goes_on_from_weights_wants_them():
         start(replace(SMALL, weights=None))
     with pytest.raises(FileNotFoundError, match="nowhere.pth is neither bundled weights nor a file"):
         start(replace(SMALL, weights="nowhere.pth"))
+
+
+def test_levels_to_be_saved_are_checked_before_the_first_step():
+    made = task(model=replace(runs.TINY.model, saved_max_disp=100))
+    with pytest.raises(ValueError, match="model.saved_max_disp is 100; it must be a positive multiple of 16"):
+        made.network()
+
+
+def test_a_recipe_says_what_task_it_is_of():
+    assert type(make_task(runs.TINY)) is StereoTask
+    photometric = replace(runs.TINY, loss=LossConfig("photometric", [0.5, 1.0]))
+    assert type(make_task(photometric)) is SelfSupervisedTask
 
 
 def test_weights_of_another_network_are_refused(tmp_path):

@@ -98,6 +98,14 @@ def test_a_signal_ends_a_run_with_a_checkpoint(tmp_path, monkeypatch, capsys, nu
     assert f"stopped after 2 of 6 steps: {number.name} was received" in capsys.readouterr().err
 
 
+def test_a_signal_in_the_last_step_is_obeyed_when_all_is_written(tmp_path):
+    run = runs.begin(replace(TINY, steps=1), tmp_path)
+    run.progress.step, run.signal = 1, signal.SIGTERM
+    with pytest.raises(SystemExit) as end:
+        run.result()
+    assert end.value.code == 128 + signal.SIGTERM and (tmp_path / "hgstereo_s.safetensors").exists()
+
+
 def test_who_asks_twice_does_not_wait_for_the_step(tmp_path):
     run = runs.begin(TINY, tmp_path)
     run._on_signal(signal.SIGINT, None)

@@ -1,5 +1,7 @@
 """Steps of training: what a batch, the gradient, a precision and a step that fails do to the weights."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -51,11 +53,35 @@ def test_frozen_batch_norm_keeps_its_statistics(tmp_path):
 
 
 def test_pairs_without_ground_truth_are_safe(tmp_path):
-    config = runs.on_folder(runs.pairs(tmp_path, [0, 0]), steps=2, optimiser=OptimiserConfig("adam", 0.1))
-    before = parameters(runs.begin(config, tmp_path / "run").network)
-    after = parameters(runs.run(config, tmp_path / "run"))
-    assert torch.equal(before, after)
-    assert runs.losses(tmp_path / "run") == [0, 0]
+    config = runs.on_folder(
+        runs.pairs(tmp_path, [48, 0]),
+        batch_size=1,
+        shuffle=False,
+        optimiser=OptimiserConfig("sgd", 0.1),
+        schedule=ScheduleConfig(),
+    )
+    one, two = (parameters(runs.run(replace(config, steps=n), tmp_path / f"{n}")) for n in (1, 2))
+    assert torch.equal(one, two)
+    first, second = runs.losses(tmp_path / "2")
+    assert first > 0 and second == 0
+
+
+def test_nothing_but_such_pairs_is_an_error(tmp_path):
+    config = runs.on_folder(runs.pairs(tmp_path, [0, 0, 0]), batch_size=1)
+    with pytest.raises(ValueError, match="in 3 steps nothing has ground truth that counts"):
+        runs.run(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "hgstereo_s.safetensors").exists()
+
+
+def test_what_a_worker_cannot_read_ends_the_run_with_one_line(tmp_path):
+    """In a process of its own: workers hear no signal, and would keep it from ending."""
+    root = runs.pairs(tmp_path, [48, 48])
+    (root / "right" / "1.png").write_bytes(b"no picture")
+    recipe = runs.recipe(runs.on_folder(root, workers=1), tmp_path / "own.yaml")
+    program = [sys.executable, "-m", "stereohg", "train", recipe, "-o", str(tmp_path / "run")]
+    ended = subprocess.run(program, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1 and "right/1.png is not a whole picture" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_pair_that_cannot_be_read_is_named_or_skipped_and_counted(tmp_path, caplog):

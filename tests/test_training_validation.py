@@ -66,6 +66,16 @@ def test_patience_ends_the_run(tmp_path, capsys):
     assert len(scripted(tmp_path, [0.5], patience=4).seen) == 1  # unless it is told to have more
 
 
+def test_another_measure_has_a_best_of_its_own(tmp_path):
+    """2 is worse than 1 was, but of another figure."""
+    scripted(tmp_path, [1.0, 1.5, 1.5, 1.5])
+    config = replace(runs.VALIDATED, steps=5, batch_size=1, checkpoints=CheckpointConfig(0))
+    config = replace(config, validation=ValidationConfig(0, 1, metric="all.per_pixel.epe", best="highest", patience=9))
+    task = Scripted(config, [2.0])
+    train(task, config, tmp_path)
+    runs.assert_same(load_model(tmp_path / "best.safetensors").state_dict(), task.seen[0])
+
+
 def test_the_average_is_what_is_validated(tmp_path):
     config = replace(runs.VALIDATED, steps=2, ema=0.5)
     task = Scripted(config, [1.0])

@@ -10,10 +10,8 @@ import torch
 
 from stereohg.recipes import is_recipe, load_recipe
 from stereohg.training.config import KeypointTraining, StereoTraining
-from stereohg.training.keypoints import KeypointTask
 from stereohg.training.loop import train as run
-from stereohg.training.self_supervision import SelfSupervisedTask
-from stereohg.training.stereo import StereoTask
+from stereohg.training.tasks import make_task
 
 OF_THE_MACHINE = ("device", "precision", "workers", "time_limit")
 """Settings that a recipe which runs first takes over from the one that goes on from it."""
@@ -45,7 +43,6 @@ def _train(config: StereoTraining, output: Path) -> Path | None:
         config = replace(config, model=replace(config.model, weights=str(weights)))
         if config.time_limit is not None:
             config = replace(config, time_limit=max(0.0, round(config.time_limit - (time.monotonic() - began) / 60, 2)))
-    make_task = SelfSupervisedTask if config.loss.name == "photometric" else StereoTask
     return None if run(make_task(config), config, output) is None else output / f"{config.model.name}.safetensors"
 
 
@@ -69,7 +66,7 @@ def train_keypoints(output: Path, **settings) -> None:
     """
     config = KeypointTraining(**settings)
     with _one_group_of_processes():
-        run(KeypointTask(config), config, output)
+        run(make_task(config), config, output)
 
 
 @contextmanager

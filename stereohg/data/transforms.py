@@ -69,8 +69,8 @@ class RandomScale:
 
     low: float = 0.8
     high: float = 1.5
-    height: int = 256
-    width: int = 512
+    height: int = 1
+    width: int = 1
 
     def __post_init__(self):
         if not 0 < self.low <= self.high:
@@ -180,6 +180,10 @@ class OccludingPatch:
     probability: float = 0.5
     low: int = 50
     high: int = 100
+
+    def __post_init__(self):
+        if not 0 < self.low <= self.high:
+            raise ValueError(f"the patch's sides go from {self.low} to {self.high}; 0 < low <= high is needed")
 
     def __call__(self, sample: StereoSample, random: Generator) -> StereoSample:
         if random.random() >= self.probability:

@@ -6,6 +6,7 @@ would have seen alone.
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import cv2
@@ -95,14 +96,28 @@ class Batches:
 
 
 class _Keyed(Dataset):
-    """A set that is asked by key."""
+    """A set that is asked by key; an error about a sample stands in its place, and comes to the run as it is."""
 
     def __init__(self, source: SampleSource, uncounted: Callable[[Any], Any]):
         self.source, self.uncounted = source, uncounted
 
     def __getitem__(self, key: Key) -> Any:
-        sample = self.source.sample(key.index, key.epoch)
+        try:
+            sample = self.source.sample(key.index, key.epoch)
+        except (ValueError, OSError) as error:
+            return error
         return sample if key.counts else self.uncounted(sample)
+
+
+@dataclass(frozen=True)
+class _Collated:
+    """A batch, or the first error in it."""
+
+    collate: Callable
+
+    def __call__(self, samples: list) -> Any:
+        error = next((sample for sample in samples if isinstance(sample, Exception)), None)
+        return self.collate(samples) if error is None else error
 
 
 def load(
@@ -113,7 +128,7 @@ def load(
     workers: int,
     pinned: bool,
 ) -> DataLoader:
-    """The batches of these keys, read ahead by workers; draws no random number of this process.
+    """The batches of these keys, read ahead by workers, or errors in their place; draws no random number.
 
     Args:
         source: of the samples.
@@ -127,7 +142,7 @@ def load(
         _Keyed(source, uncounted),
         batch_sampler=keys,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=_Collated(collate),
         pin_memory=pinned,
         worker_init_fn=_prepare_worker,
         generator=torch.Generator().manual_seed(0),  # or the loader would draw from the global one

@@ -1,5 +1,6 @@
 """The state of a run on disk: written whole or not at all, the newest few kept, and all that is random in it."""
 
+import io
 import logging
 import os
 import pickle
@@ -67,8 +68,10 @@ class Checkpoints:
         Raises:
             OSError: it could not be written; the others are as they were.
         """
+        whole = io.BytesIO()
+        torch.save(state, whole)  # into memory, as it tells of a full disk by a RuntimeError
         with replacing(self.folder / f"step_{step:08d}.pt") as temporary, temporary.open("wb") as file:
-            torch.save(state, file)
+            file.write(whole.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         for path in self.paths()[: -self.keep]:

@@ -30,6 +30,11 @@ Precision = Literal["float32", "bfloat16", "float16"]
 VALIDATION_SEED = 1000  # is added to a run's seed, so that a source of scenes gives others to validate on than to learn
 
 
+def _check(name: str, value: Any, holds: bool, rule: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} is {value}; it must be {rule}")
+
+
 @dataclass(frozen=True)
 class OptimiserConfig:
     """Which optimiser, with what.
@@ -48,6 +53,12 @@ class OptimiserConfig:
     weight_decay: float = 0.0
     epsilon: float = 1e-8
     clip: float | None = None
+
+    def __post_init__(self):
+        _check("optimiser.learning_rate", self.learning_rate, self.learning_rate > 0, "positive")
+        _check("optimiser.weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more")
+        _check("optimiser.epsilon", self.epsilon, self.epsilon > 0, "positive")
+        _check("optimiser.clip", self.clip, self.clip is None or self.clip > 0, "positive, or null for no clipping")
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,13 @@ class ScheduleConfig:
     factor: float = 0.1
     rise: float = 0.01
 
+    def __post_init__(self):
+        _check("schedule.warmup", self.warmup, self.warmup >= 0, "0 or more steps")
+        _check("schedule.factor", self.factor, self.factor > 0, "positive")
+        _check("schedule.rise", self.rise, 0 <= self.rise <= 1, "a share, 0 to 1")
+        used = not self.milestones or self.name != "constant"
+        _check("schedule.milestones", self.milestones, used, "left out, or schedule.name be milestones")
+
 
 @dataclass(frozen=True)
 class CheckpointConfig:
@@ -80,6 +98,9 @@ class CheckpointConfig:
 
     every: int = 500
     keep: int = 2
+
+    def __post_init__(self):
+        _check("checkpoints.every", self.every, self.every >= 0, "0 or more steps")
 
 
 @dataclass(frozen=True)
@@ -101,6 +122,11 @@ class ValidationConfig:
     metric: str = "all.per_pixel.epe"
     best: Literal["lowest", "highest"] = "lowest"
     patience: int = 0
+
+    def __post_init__(self):
+        for name in ("every_epochs", "every_steps", "patience"):
+            value = getattr(self, name)
+            _check(f"validation.{name}", value, value >= 0, "0 or more")
 
 
 @dataclass(frozen=True)
@@ -175,6 +201,13 @@ class LoopConfig:
     checkpoints: CheckpointConfig = CheckpointConfig()
     validation: ValidationConfig = ValidationConfig()
     report: ReportConfig = ReportConfig()
+
+    def __post_init__(self):
+        for name in ("batch_size", "accumulate", "epochs", "steps", "bad_steps"):
+            value = getattr(self, name)
+            _check(name, value, value is None or value >= 1, "1 or more")
+        _check("workers", self.workers, self.workers >= 0, "0 or more")
+        _check("time_limit", self.time_limit, self.time_limit is None or self.time_limit >= 0, "0 or more minutes")
 
 
 @dataclass(frozen=True)
@@ -289,6 +322,12 @@ class LossConfig:
     below: float | None = None
     smoothness: float = 0.1
     consistency: float = 1.0
+
+    def __post_init__(self):
+        weighs = bool(self.heads) and min(self.heads) >= 0 and max(self.heads) > 0
+        _check("loss.heads", self.heads, weighs, "weights of 0 and more, one for each head")
+        empty = None not in (self.above, self.below) and self.above >= self.below
+        _check("loss.above", self.above, not empty, f"below loss.below, {self.below}")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,11 @@ def multi_head_smooth_l1(
     predictions: list[Tensor], disparity: Tensor, valid: Tensor, weights: list[float], count: Tensor | None = None
 ) -> Tensor:
     """Weighted smooth L1 (beta 1) over the heads (PSMNet, section 3.6, eq. 4 and 5)."""
+    if len(predictions) != len(weights):
+        raise ValueError(
+            f"the network has {len(predictions)} heads, and loss.heads is {weights}; it has a weight for each, coarse "
+            "to fine"
+        )
     disparity = torch.where(valid, disparity, 0)  # what is unknown may be NaN, which no mask afterwards takes back
     losses = [
         weight * masked_mean(F.smooth_l1_loss(prediction, disparity, reduction="none"), valid, count)

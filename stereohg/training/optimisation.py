@@ -51,6 +51,8 @@ def freeze(network: nn.Module, trainable: list[str]) -> None:
             raise ValueError(f"trainable has {name!r}, and the network has no such part; it has {known}, and theirs")
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(_is_in(name, trainable))
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ValueError(f"trainable is {trainable}, in which there is nothing to learn")
 
 
 def training_mode(network: nn.Module, config: LoopConfig) -> None:

@@ -40,6 +40,7 @@ logger = logging.getLogger("stereohg")
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 SAME_REQUEST = 1.0  # seconds within which a second signal is the first by another way: torchrun passes its own on
 NAMED = 8  # samples that a message lists
+WITHOUT_TRUTH = 50  # steps that may pass before the first ground truth
 
 
 @dataclass
@@ -121,7 +122,9 @@ class Run:
         self._resume()
         self.forward, self.optimiser = self.accelerator.prepare(forward, self.optimiser)
         self.buffers = Buffers(self.network)
+        self.reader: Iterator | None = None
         self.unread = 0  # of this process, since the last step
+        self.learns = self.progress.step > 0  # whether any ground truth has counted
         self.stop_asked: str | None = None
         self.signal: int | None = None
         self.stops = False
@@ -151,6 +154,8 @@ class Run:
     def __exit__(self, kind, error, trace) -> None:
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
+        if self.reader is not None and self.config.workers:
+            self.reader._shutdown_workers()  # deaf to signals, they would hold up the end of a process that fails
         self.report.__exit__(kind, error, trace)
         if self.processes > 1 and isinstance(error, RuntimeError) and _is_of_connection(error):
             raise ConnectionError(
@@ -173,8 +178,10 @@ class Run:
         keys = self.plan.keys(start, self.steps)
         cuda = self.device.type == "cuda"
         loader = load(self.task.samples, keys, self.task.collate, self.task.uncounted, self.config.workers, cuda)
-        parts: list = []
-        for batch in loader:
+        self.reader, parts = iter(loader), []
+        for batch in self.reader:
+            if isinstance(batch, Exception):
+                raise batch
             self._tell_unread(batch.skipped)
             parts.append(send_to_device(batch, self.device, non_blocking=True))
             if len(parts) == self.config.accumulate:
@@ -197,7 +204,11 @@ class Run:
             group["lr"] = self.rate
 
     def over_all(self, counts: Tensor) -> Tensor:
-        """The counts of all processes together; on the way they agree on unread samples and on whether to stop."""
+        """The counts of all processes together; on the way they agree on unread samples and on whether to stop.
+
+        Raises:
+            ValueError: after some steps there still is no ground truth that counts.
+        """
         limit = self.config.time_limit
         if limit is not None and time.monotonic() - self.began > 60 * limit:
             self.stop_asked = f"the time limit of {limit:g} minutes is over"
@@ -205,7 +216,15 @@ class Run:
         *_, unread, asks = together = self.accelerator.reduce(torch.cat([counts, own]), "sum")
         self.progress.unread += int(unread)
         self.unread, self.stops = 0, bool(asks)
-        return together[:-2]
+        counts = together[:-2]
+        self.learns = self.learns or bool(counts.any())
+        behind = self.progress.step + 1
+        if not self.learns and behind >= min(self.plan.per_epoch, self.steps, WITHOUT_TRUTH):
+            raise ValueError(
+                f"in {behind} steps nothing has ground truth that counts, and so nothing is learnt; see data.root, and "
+                "the bounds of the loss"
+            )
+        return counts
 
     def gradients(self, last: bool) -> AbstractContextManager:
         """Where the gradients of a part are made; the processes exchange them once, after the last."""
@@ -376,6 +395,8 @@ class Run:
             own = state["processes"][self.rank]
             set_random_state(own["random"])
             self.sums, self.summed = own["sums"].to(self.device), own["summed"]
+        if _validates_otherwise(state["settings"], plain(self.config)):
+            progress.best, progress.tries = None, 0  # which was another figure
         if 0 < self.config.validation.patience <= progress.tries:
             self.steps = progress.step  # it had come to its end
 
@@ -396,15 +417,27 @@ class Run:
                 f"stopped after {progress.step} of {self.steps} steps: {self.stop_asked or 'another process asked'}; "
                 "the same command goes on"
             )
-            if self.signal == signal.SIGINT:
-                raise KeyboardInterrupt
-            if self.signal is not None:
-                raise SystemExit(128 + self.signal)
+            self._obey_signal()
             return None
         if self.rank == 0:
             self._save_weights(self.folder / f"{network.architecture}.safetensors", {})
         self.accelerator.wait_for_everyone()  # who goes on from the weights finds them
+        self._obey_signal()  # it may have come in the last step
         return network.eval()
+
+    def _obey_signal(self) -> None:
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.signal is not None:
+            raise SystemExit(128 + self.signal)
+
+
+def _validates_otherwise(there: dict, here: dict) -> bool:
+    """Whether the best figure so far would be compared with one of another kind, or of other data."""
+    measure = ("metric", "best")
+    return any(there.get(name) != here.get(name) for name in ("validation_data", "protocol")) or any(
+        there["validation"].get(name) != here["validation"].get(name) for name in measure
+    )
 
 
 def _is_of_connection(error: RuntimeError) -> bool:

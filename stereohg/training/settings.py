@@ -1,5 +1,6 @@
 """Settings as plain values: what a file or a card holds, and what two runs differ in."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,35 +21,40 @@ MAY_CHANGE = (
     "protocol",
     "report",
     "data.root",
+    "model.saved_max_disp",
+    "model.half",
 )
 """What a run may go on with otherwise than it began."""
 
 
 def plain(config: LoopConfig) -> dict:
     """The settings as JSON and YAML know them."""
-    return _plain(asdict(config))
+    return _mapped(asdict(config), lambda value: str(value) if isinstance(value, Path) else value)
 
 
 def without_folders(settings: Any) -> Any:
     """``plain`` settings whose absolute paths are names alone: a card travels, its maker's folders need not."""
-    if isinstance(settings, dict):
-        return {key: without_folders(own) for key, own in settings.items()}
-    if isinstance(settings, list):
-        return [without_folders(own) for own in settings]
-    return Path(settings).name if isinstance(settings, str) and Path(settings).is_absolute() else settings
+    return _mapped(settings, lambda value: _name(value) if Path(str(value)).is_absolute() else value)
 
 
-def _plain(value: Any) -> Any:
+def _name(path: Any) -> Any:
+    return Path(path).name if isinstance(path, str) else path
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Whatever is in dictionaries and lists, changed."""
     if isinstance(value, dict):
-        return {key: _plain(own) for key, own in value.items()}
+        return {key: _mapped(own, change) for key, own in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(own) for own in value]
-    return str(value) if isinstance(value, Path) else value
+        return [_mapped(own, change) for own in value]
+    return change(value)
 
 
 def refuse_another_run(path: Path, there: dict, here: dict) -> None:
     """Raises ValueError where a checkpoint's settings are not these, and names them."""
     before, now = _flat(there), _flat(here)
+    for settings in (before, now):  # which may have been moved, and a checkpoint has learnt from them already
+        settings["model.weights"] = _name(settings.get("model.weights"))
     other = [
         f"{name}={before.get(name)} there, {now.get(name)} here"
         for name in sorted(before.keys() | now.keys())

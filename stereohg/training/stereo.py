@@ -63,6 +63,11 @@ class StereoTask:
 
     def network(self) -> nn.Module:
         network = start(self.config.model)
+        try:
+            with self._searching(network):
+                pass
+        except ValueError as error:
+            raise ValueError(f"model.saved_{error}") from error
         network.recomputes_features = self.config.recompute_features
         self.num_levels = network.num_levels
         return network

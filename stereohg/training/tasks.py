@@ -1,0 +1,13 @@
+"""The task that a recipe is of."""
+
+from stereohg.training.config import KeypointTraining, StereoTraining
+from stereohg.training.keypoints import KeypointTask
+from stereohg.training.self_supervision import SelfSupervisedTask
+from stereohg.training.stereo import StereoTask
+
+
+def make_task(config: StereoTraining | KeypointTraining) -> StereoTask | KeypointTask:
+    """With its sets opened; errors are those of the task."""
+    if isinstance(config, KeypointTraining):
+        return KeypointTask(config)
+    return SelfSupervisedTask(config) if config.loss.name == "photometric" else StereoTask(config)
