@@ -51,7 +51,7 @@ class Small(StereoNetwork):
         return [self.hourglass(stereohg.nn.correlation_volume(left, right, self.num_levels)).squeeze(1)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rows=st.integers(3, 12),
     kept=st.integers(1, 4),

@@ -29,7 +29,7 @@ def results(norm: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
     return [y, *gradients, *norm.buffers()]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     dim=st.sampled_from([2, 3]),
     batch=st.integers(1, 3),

@@ -18,7 +18,7 @@ def random(*shape: int, dtype=torch.float64) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=dtype)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     batch=st.integers(1, 2),
     channels=st.integers(1, 5),
@@ -143,7 +143,7 @@ def test_the_quick_ways_are_taken(monkeypatch):
     assert taken == ["one"] + 3 * ["exchanged"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     batch=st.integers(1, 2),
     channels=st.tuples(st.integers(1, 4), st.integers(1, 4)),
@@ -220,7 +220,7 @@ def test_products_are_for_float32_with_channels_innermost(monkeypatch):
         layer(x.double())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     dim=st.sampled_from([2, 3]),
     channels=st.tuples(st.integers(1, 9), st.integers(1, 9)),

@@ -16,7 +16,7 @@ CROPS = st.builds(
     st.floats(-180, 180),
     st.booleans(),
 )
-repeatable = settings(derandomize=True, deadline=None, max_examples=50)
+repeatable = settings(max_examples=50)
 
 
 def ramp(height: int, width: int) -> np.ndarray:

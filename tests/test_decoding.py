@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stereohg.data.people.heatmaps import Targets
@@ -47,7 +47,6 @@ def test_maps_without_a_positive_value():
         assert keypoints[0, 1].tolist() == [0, 0]
 
 
-@settings(derandomize=True, deadline=None)
 @given(st.floats(2, 28), st.floats(2, 20), st.sampled_from([1.0, 1.5, 2.0]))
 def test_dark_finds_the_peak_between_the_cells(x, y, sigma):
     maps, _ = Targets(sigma=sigma)(np.array([[x, y]]), [True], (24, 32))

@@ -20,7 +20,7 @@ from stereohg.data.files import (
     write_png,
 )
 
-repeatable = settings(derandomize=True, deadline=None, max_examples=40)
+repeatable = settings(max_examples=40)
 sides = st.integers(1, 7)
 DEPTHS = np.array([[0, 128, 129], [257, 32896, 65535]], np.uint16)
 BYTES = np.array([[0, 0, 1], [1, 128, 255]], np.uint8)  # DEPTHS / 257, rounded

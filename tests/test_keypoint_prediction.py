@@ -110,8 +110,22 @@ def test_flip_takes_the_mean_and_exchanges_the_sides():
     cell = 4 * 1.25 * 70 / 256
     np.testing.assert_allclose(plain[0] - DOTS[0], np.tile([cell / 2, 0], (3, 1)), atol=0.1)
     model.calls = 0
-    both = KeypointPredictor(model, skeleton=skeleton, flip=True)(dotted(), BOXES[:1]).keypoints
-    np.testing.assert_allclose(both[0], DOTS[0], atol=0.1)
+    both = KeypointPredictor(model, skeleton=skeleton, flip=True)(dotted(), BOXES[:1])
+    np.testing.assert_allclose(both.keypoints[0], DOTS[0], atol=0.1)
+    model.calls = 0
+    one = KeypointPredictor(model, skeleton=skeleton)(dotted(), BOXES[:1])
+    # a peak and its double are as far apart as a mean and a sum; smearing it to both sides costs less
+    assert (both.scores < 1.2 * one.scores).all() and (both.scores > 0.5 * one.scores).all()
+
+
+def test_keypoints_of_low_scores_are_not_drawn():
+    found = Keypoints(
+        np.array([[[10.0, 10], [30, 30]]]), np.array([[0.2, 0.6]]), np.zeros((1, 4)), Skeleton("two", ("a", "b"))
+    )
+    black = np.zeros((40, 40, 3), np.uint8)
+    for least, first, second in ((0.0, True, True), (0.2, False, True), (0.6, False, False)):
+        drawn = found.draw(black, least).any(2)
+        assert (drawn[:20, :20].any(), drawn[20:, 20:].any()) == (first, second)
 
 
 def test_batches_are_a_matter_of_speed(finder):

@@ -145,7 +145,7 @@ def test_sparsification_by_hand():
     assert sparsification_area(prediction, truth, valid, swapped, steps=3) == pytest.approx((1 / 3) / (0.5))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_sparsification_of_chance_is_one(seed):
     random = np.random.default_rng(seed)

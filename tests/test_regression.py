@@ -16,7 +16,7 @@ def similarity(*shape: int) -> torch.Tensor:
     return 2 * torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(levels=st.integers(1, 6), height=st.integers(1, 4), width=st.integers(1, 4), align_corners=st.booleans())
 def test_regression_equals_the_formula(levels, height, width, align_corners):
     x = similarity(2, levels, height, width)
@@ -68,7 +68,7 @@ def test_confidence_by_hand():
     assert confidence(two_peaks).item() == pytest.approx(1 / (1 + torch.tensor(-0.1).exp()).item())
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(height=st.integers(1, 4), width=st.integers(1, 4), factor=st.sampled_from([1, 2, 4]))
 def test_convex_upsampling_equals_the_loops(height, width, factor):
     disparity, weights = similarity(2, height, width), similarity(2, 9 * factor**2, height, width)
@@ -120,7 +120,7 @@ def test_convex_upsampling_keeps_to_one_surface():
     assert convex_upsample(disparity, weights, 1, radius=2 / 3)[0, 0, 1].item() == pytest.approx(10.8)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(radius=st.floats(0.1, 5), height=st.integers(1, 3), width=st.integers(1, 3))
 def test_convex_upsampling_keeps_near_the_heaviest_neighbour(radius, height, width):
     disparity, weights = 5 * similarity(1, height, width), similarity(1, 9 * 4, height, width)

@@ -57,7 +57,7 @@ def test_one_scene_in_numbers():
     assert abs(scene.occluded.mean() - 0.298) < 0.002
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(index=st.integers(0, 10**9), max_disp=st.sampled_from([16, 64, 200]))
 def test_disparities_keep_to_their_range(index, max_disp):
     disparity = SyntheticStereo(height=32, width=64, max_disp=max_disp)[index].disparity

@@ -63,7 +63,7 @@ def test_the_wall_matches():
     assert mismatch(sample()) < 3 < 20 < mismatch(replace(sample(), disparity=trees.disparity() + 4))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS)
 def test_geometry_keeps_what_matches(seed):
     changed = GEOMETRY(sample(), rng(seed))
@@ -72,7 +72,7 @@ def test_geometry_keeps_what_matches(seed):
     assert (changed.disparity[~changed.valid] == 0).all() or changed.right_valid is not None
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(SEEDS)
 def test_equal_generators_equal_results(seed):
     everything = Compose((GEOMETRY, CAMERAS))

@@ -21,7 +21,7 @@ def features(channels: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
     return tuple(torch.randn(2, channels, 3, width, generator=generator, dtype=torch.float64) for _ in range(2))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(**SIZES, last=st.booleans())
 def test_volumes_equal_the_loops(num_disp, width, groups, per_group, last):
     left, right = features(groups * per_group, width)
@@ -42,7 +42,7 @@ def test_volumes_equal_the_loops(num_disp, width, groups, per_group, last):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     num_disp=st.integers(1, 9),
     width=st.integers(1, 9),
@@ -119,7 +119,7 @@ def test_refuses_features_of_two_sizes():
 
 
 @pytest.mark.parametrize("tile_bytes", [1, 2**20])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(num_disp=st.integers(1, 5), width=st.integers(1, 9), shortest=st.integers(1, 4))
 def test_tiles_of_the_groupwise_volume(tile_bytes, num_disp, width, shortest):
     """However the rows and columns are cut, values and gradients are those of the loops."""
