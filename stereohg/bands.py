@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from stereohg.memory import in_words, peak_memory
+from stereohg.models.scale import next_multiple
 from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
 
 OVERLAP = 32
@@ -104,10 +105,10 @@ class Fitting:
         batch, channels, height, width = shape
         least = in_words(self.least(shape, levels) + held)
         advice = [f"give max_memory='{least}'"]
-        halved = tuple(_padded(n / 2, self.network.multiple) for n in (height, width))
-        if self.least((batch, channels, *halved), _padded(levels / 2, MAX_DISP_MULTIPLE)) + held <= limit:
+        halved = tuple(next_multiple(n / 2, self.network.multiple) for n in (height, width))
+        if self.least((batch, channels, *halved), next_multiple(levels / 2, MAX_DISP_MULTIPLE)) + held <= limit:
             advice.append("half the scale")
-        fewer = _padded(levels / 2, MAX_DISP_MULTIPLE)
+        fewer = next_multiple(levels / 2, MAX_DISP_MULTIPLE)
         if self.least(shape, fewer) + held <= limit:
             advice.append(f"max_disp={fewer} (at this scale)")
         return (
@@ -131,7 +132,3 @@ def _sizes(rows: int) -> list[int]:
     while sizes[-1] > SMALLEST:
         sizes.append(max(SMALLEST, sizes[-1] * 6 // 7 // 8 * 8))
     return sizes
-
-
-def _padded(size: float, multiple: int) -> int:
-    return int(-(-size // multiple)) * multiple

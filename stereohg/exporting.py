@@ -27,7 +27,7 @@ from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, Padding, norma
 from stereohg.models.features import SpatialPyramid
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.keypoint import KeypointHourglass
-from stereohg.models.scale import bilinear, brought_back, resized, scaled
+from stereohg.models.scale import bilinear, brought_back, next_multiple, resized, scaled
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn import confidence
 from stereohg.version import __version__
@@ -153,7 +153,7 @@ class _Program(nn.Module):
         pyramids = [max(m.windows) for m in self.network.modules() if isinstance(m, SpatialPyramid)]
         height = max([2 * self.network.multiple, *(4 * window for window in pyramids)])
         width = max(height, getattr(self.network, "max_disp", 0) + 1)
-        return _up(height, self.network.multiple), _up(width, self.network.multiple)
+        return next_multiple(height, self.network.multiple), next_multiple(width, self.network.multiple)
 
     @property
     def checked_size(self) -> tuple[int, int]:
@@ -212,7 +212,7 @@ def _program(model: nn.Module, size: tuple[int, int] | None, dynamic: bool) -> _
         raise ValueError(f"size is {size}; it must be height and width, such as (384, 1248)")
     fits = all(side % model.multiple == 0 for side in size)
     if not fits and (dynamic or not is_stereo):
-        fitting = "x".join(str(_up(side, model.multiple)) for side in size)
+        fitting = "x".join(str(next_multiple(side, model.multiple)) for side in size)
         name = f"a dynamic {model.architecture}" if dynamic else model.architecture
         raise ValueError(f"size is {size[0]}x{size[1]}; {name} takes multiples of {model.multiple}, such as {fitting}")
     program = (_StereoProgram if is_stereo else _KeypointProgram)(model, size, dynamic)
@@ -224,10 +224,6 @@ def _program(model: nn.Module, size: tuple[int, int] | None, dynamic: bool) -> _
             + "; give a larger size, a smaller max_disp, or a fixed size"
         )
     return program
-
-
-def _up(side: int, multiple: int) -> int:
-    return -(-side // multiple) * multiple
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

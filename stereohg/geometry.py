@@ -45,7 +45,6 @@ def depth_to_points(
     colours: np.ndarray,
     focal: float,
     centre: tuple[float, float] | None = None,
-    max_depth: float = np.inf,
     focal_y: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Every known pixel as a point: (N,3) float32 metres and its colour (N,3), row by row.
@@ -55,15 +54,14 @@ def depth_to_points(
         colours: (H,W,3) uint8 RGB.
         focal: length in pixels of this image, along x.
         centre: principal point (x, y) in pixels, the first pixel's middle being (0, 0); None is the image's middle.
-        max_depth: what is farther, in metres, is left out.
         focal_y: the focal length along y; None is that along x.
 
     Raises:
-        ValueError: focal length or ``max_depth`` is not positive, or colours do not fit the depth.
+        ValueError: a focal length is not positive, or colours do not fit the depth.
     """
     focal_y = focal if focal_y is None else focal_y
     check_positive(focal=focal, focal_y=focal_y)
-    depth, colours = crop_depth(depth, 0.0, max_depth), np.asarray(colours)
+    depth, colours = np.asarray(depth), np.asarray(colours)
     if depth.ndim != 2 or colours.shape != (*depth.shape, 3) or colours.dtype != np.uint8:
         raise ValueError(
             f"depth is {depth.shape} and colours {colours.shape} {colours.dtype}; they must be (H,W) and (H,W,3) uint8"

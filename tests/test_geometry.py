@@ -63,27 +63,26 @@ def test_points_about_another_centre():
     np.testing.assert_array_equal(points[[0, -1]], [[0, 0, 10], [4, 2, 10]])
 
 
-def test_unknown_and_far_points_are_left_out():
+def test_unknown_points_are_left_out():
     depth = np.array([[1.0, np.nan, 3.0], [np.inf, -1.0, 2.0]])
-    points, colours = depth_to_points(depth, COLOURS, focal=5, max_depth=2)
-    assert points[:, 2].tolist() == [1, 2]
-    np.testing.assert_array_equal(colours, [COLOURS[0, 0], COLOURS[1, 2]])
-    assert len(depth_to_points(depth, COLOURS, focal=5)[0]) == 3
+    points, colours = depth_to_points(depth, COLOURS, focal=5)
+    assert points[:, 2].tolist() == [1, 3, 2]
+    np.testing.assert_array_equal(colours, [COLOURS[0, 0], COLOURS[0, 2], COLOURS[1, 2]])
 
 
 def test_depth_to_points_refuses_other_input():
     for depth, colours in ((np.ones((3, 2)), COLOURS), (np.ones(6), COLOURS), (np.ones((2, 3)), COLOURS / 255)):
         with pytest.raises(ValueError, match=r"they must be \(H,W\) and \(H,W,3\) uint8"):
             depth_to_points(depth, colours, 5)
-    for limit in (0, -1, np.nan):
-        with pytest.raises(ValueError, match="max_depth is"):
-            depth_to_points(np.ones((2, 3)), COLOURS, 5, max_depth=limit)
 
 
 def test_crop_by_hand():
     depth = np.array([[1.0, 2.0, 3.0, np.nan, np.inf]])
     np.testing.assert_array_equal(crop_depth(depth, 2, 3), [[np.nan, 2, 3, np.nan, np.nan]])
     np.testing.assert_array_equal(crop_depth(depth), depth)
+    for limit in (0, -1, np.nan):
+        with pytest.raises(ValueError, match="max_depth is"):
+            crop_depth(depth, 0, limit)
     with pytest.raises(ValueError, match="min_depth is 4; it must lie between 0 and max_depth, 3 m"):
         crop_depth(depth, 4, 3)
 

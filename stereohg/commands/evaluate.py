@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from stereohg.commands.progress import progress_bar
 from stereohg.data.registry import DATASETS, DataName, create_dataset
 from stereohg.devices import Precision
 from stereohg.evaluation import (
@@ -226,7 +226,6 @@ def _heading(name: str) -> str:
 
 @contextmanager
 def _progress(title: str, total: int) -> Iterator:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with progress_bar() as progress:
         task = progress.add_task(title, total=total)
         yield lambda result: progress.advance(task)

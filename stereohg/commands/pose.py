@@ -5,10 +5,10 @@ from typing import Literal
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import Progress, track
 from rich.table import Table
 from torch import nn
 
+from stereohg.commands.progress import progress_bar
 from stereohg.data.files import write_png
 from stereohg.data.pairs import PICTURE_SUFFIXES
 from stereohg.data.people.boxes import boxes_of, read_boxes
@@ -90,17 +90,18 @@ def _predict(
     known = None if boxes is None else read_boxes(boxes)
     results: dict[Path, Keypoints] = {}
     problems = []
-    for picture in track(_pictures(source), "predicting", console=Console(stderr=True)):
-        own = None if known is None else boxes_of(picture, known)
-        if own == []:
-            console.print(f"{picture.name}: no boxes in {boxes}", style="yellow")
-            continue
-        try:
-            found = results[picture] = predictor(picture, own)
-            write_png(output / f"{picture.stem}_keypoints.png", found.draw(picture, least_score))
-        except Exception as error:  # whatever it is, the other pictures go on
-            kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-            problems.append(f"{picture.name}: {kind}{error}")
+    with progress_bar() as progress:
+        for picture in progress.track(_pictures(source), description="predicting"):
+            own = None if known is None else boxes_of(picture, known)
+            if own == []:
+                console.print(f"{picture.name}: no boxes in {boxes}", style="yellow")
+                continue
+            try:
+                found = results[picture] = predictor(picture, own)
+                write_png(output / f"{picture.stem}_keypoints.png", found.draw(picture, least_score))
+            except Exception as error:  # whatever it is, the other pictures go on
+                kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+                problems.append(f"{picture.name}: {kind}{error}")
     for problem in problems:
         console.print(f"failed: {problem}", style="bold red")
     save_coco_results(output / "keypoints.json", [(_image_id(picture), found) for picture, found in results.items()])
@@ -147,7 +148,7 @@ def _evaluate(
     console: Console,
     output: Path | None,
 ) -> int:
-    with Progress(console=Console(stderr=True)) as progress:
+    with progress_bar() as progress:
         task = progress.add_task(data, total=len(dataset))
         result = evaluate_keypoints(predictor, dataset, on_person=lambda: progress.advance(task))
     measure = measure_of(data, dataset.skeleton)

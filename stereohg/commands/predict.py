@@ -7,13 +7,13 @@ from typing import Literal
 import numpy as np
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from stereohg.calibration.cameras import StereoCalibration
 from stereohg.commands.metric_outputs import MetricOutputs
 from stereohg.commands.outputs import check_outputs
 from stereohg.commands.pipeline import pipeline
+from stereohg.commands.progress import progress_bar
 from stereohg.data.files import DISPARITY_SUFFIXES, read_disparity, write_png
 from stereohg.data.pairs import Pair, find_pairs
 from stereohg.data.preprocess import as_rgb
@@ -142,7 +142,7 @@ def predict(
 
     console = Console(stderr=True, markup=False, highlight=False)  # a file's name may look like markup
     table = Table("pair", "size", "disparity", "confidence", "seconds", box=SIMPLE)
-    with warnings.catch_warnings(), _progress(console) as progress:
+    with warnings.catch_warnings(), progress_bar(console) as progress:
         warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name
         jobs = pipeline(zip(pairs, targets, pages, strict=True), read, match, write)
         for done in progress.track(jobs, total=len(pairs), description="predicting"):
@@ -199,9 +199,3 @@ def _summary(result: Disparity) -> tuple[str, str, str]:
     height, width = result.values.shape
     low, high = result.values.min(), result.values.max()
     return f"{width}x{height}", f"{low:.1f} to {high:.1f} px", f"{result.confidence.mean():.2f}"
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-    )

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import cv2
 from rich.console import Console
-from rich.progress import Progress
 
 from stereohg.calibration.formats import read_rig
 from stereohg.calibration.formats.opencv import write_calibration
 from stereohg.calibration.rectify import Rectifier
 from stereohg.calibration.videos import VIDEO_SUFFIXES, opened, rectify_videos
 from stereohg.commands.outputs import check_outputs
+from stereohg.commands.progress import progress_bar
 from stereohg.data.files import read_image, write_png
 from stereohg.data.pairs import Pair, find_pairs
 
@@ -45,7 +45,7 @@ def rectify(calibration: Path, left: str, right: str, output: Path = Path("recti
         pairs, problems = find_pairs(left, right)
         targets = [path for pair in pairs for path in _targets(output, f"{pair.name}.png")]
         check_outputs([*targets, own], [calibration, *(path for pair in pairs for path in (pair.left, pair.right))])
-        with Progress(console=Console(stderr=True)) as progress:
+        with progress_bar() as progress:
             for pair in progress.track(pairs, description="rectifying"):
                 try:
                     _pictures(rectifier, pair, output)
@@ -72,6 +72,6 @@ def _targets(output: Path, name: str) -> tuple[Path, Path]:
 def _videos(rectifier: Rectifier, left: Path, right: Path, targets: tuple[Path, Path]) -> int:
     with opened(left) as reader:
         total = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
-    with Progress(console=Console(stderr=True)) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("rectifying", total=total if total > 0 else None)
         return rectify_videos(rectifier, (left, right), targets, lambda: progress.advance(task))

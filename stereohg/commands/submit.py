@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
+from stereohg.commands.progress import progress_bar
 from stereohg.devices import Precision
 from stereohg.models.scale import set_search
 from stereohg.models.weights import load_model
@@ -44,8 +42,7 @@ def submit(
     """
     network = load_model(model, align_corners=align_corners, output_scale=output_scale)
     set_search(network, max_disp, scale)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("predicting", total=sum(BENCHMARKS[benchmark].pairs.values()))
         predictor = Predictor(network, device, precision)
         written = write_submission(

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from stereohg.commands.outputs import check_outputs
+from stereohg.commands.progress import progress_bar
 from stereohg.data.pairs import find_pairs
 from stereohg.devices import Precision
 from stereohg.models.weights import load_model
@@ -78,8 +77,7 @@ def video(
     options = {"scale": scale, "max_disp": max_disp, "left_right_check": left_right_check, "check": check}
 
     console = Console(stderr=True, markup=False, highlight=False)  # a file's name may look like markup
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Bar(*columns, console=console) as bar:
+    with progress_bar(console) as bar:
         task = bar.add_task("predicting", total=source.count)
         settings = {"model": model, "precision": str(predictor.dtype)}
         done = predict_frames(

@@ -64,7 +64,6 @@ class _Kitti(StereoDataset):
             raise ValueError(f"split is {split!r}; known are {', '.join(chosen)}")
         if ground_truth not in ("occ", "noc"):
             raise ValueError(f"ground_truth is {ground_truth!r}; it is 'occ' (all pixels) or 'noc' (not occluded)")
-        self.ground_truth = ground_truth
         folder = Path(root) / ("testing" if split == "testing" else "training")
 
         def found(name: str) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from stereohg.memory import peak_memory
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.registry import create_model
-from stereohg.models.scale import levels_for, scaled
+from stereohg.models.scale import levels_for, next_multiple, scaled
 from stereohg.models.stereo import StereoNetwork
 
 
@@ -33,7 +33,7 @@ def quantities(name: str, height: int, width: int, max_disp: int, scale: float |
             scale = network.scale if scale is None else scale
             height, width = scaled((height, width), scale)
             network.max_disp = levels_for(max_disp, scale)
-        height, width = (-(-n // network.multiple) * network.multiple for n in (height, width))
+        height, width = (next_multiple(n, network.multiple) for n in (height, width))
         images = [torch.empty(1, 3, height, width) for _ in range(1 + is_stereo)]
     parameters = sum(parameter.numel() for parameter in network.parameters())
     network = ready_for_inference(network)

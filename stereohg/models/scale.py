@@ -47,7 +47,12 @@ def brought_back(disparity: Tensor, size: tuple[int, int]) -> Tensor:
 
 def levels_for(max_disp: float, scale: float = 1.0) -> int:
     """Levels that a network wants for so many pixels of a picture that is enlarged: the next multiple of 16."""
-    return int(-(-max_disp * scale // MAX_DISP_MULTIPLE)) * MAX_DISP_MULTIPLE
+    return next_multiple(max_disp * scale, MAX_DISP_MULTIPLE)
+
+
+def next_multiple(value: float, of: int) -> int:
+    """The smallest multiple that is no smaller."""
+    return int(-(-value // of)) * of
 
 
 def check_scale(scale: float) -> None:

@@ -18,7 +18,6 @@ from stereohg.data.people.skeletons import COCO as COCO_SKELETON
 from stereohg.data.people.skeletons import Skeleton
 from stereohg.pose.decoding import decode
 
-PCKH_THRESHOLD = 0.5
 CURVE = np.arange(51) / 100
 """Thresholds of the curve, 0 to 0.5 (MPII)."""
 ACCURACY_KEYPOINTS = (0, 1, 2, 3, 4, 5, 10, 11, 14, 15)

@@ -15,7 +15,7 @@ from stereohg.calibration.cameras import Camera, StereoCalibration, StereoRig
 from stereohg.calibration.formats.text import naming, numbers
 from stereohg.data.files import FilePath, read_bytes
 
-LEFT, RIGHT = COLOUR = 2, 3
+COLOUR = 2, 3
 
 
 def recognises(text: str) -> bool:
