@@ -129,6 +129,12 @@ def test_a_sample_that_does_not_count_has_no_pixel(wall):
     assert own.counts(batch).tolist() == [0, 0]
 
 
+def test_a_loss_without_truth_is_of_another_task(wall):
+    own, batch = ready(replace(wall, loss=LossConfig("photometric", [0.5, 1.0])))
+    with pytest.raises(ValueError, match="make_task chooses it"):
+        own.losses(own.network(), batch, own.counts(batch))
+
+
 class Guess(torch.nn.Module):
     """Answers 6 everywhere, with the last head at 8."""
 

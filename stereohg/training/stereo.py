@@ -88,6 +88,8 @@ class StereoTask:
 
     def losses(self, network: nn.Module, batch: StereoBatch, counts: Tensor) -> Tensor:
         config, valid = self.config.loss, self._counted(batch)
+        if config.name == "photometric":
+            raise ValueError("the photometric loss is that of SelfSupervisedTask; make_task chooses it")
         predictions, costs = network.forward_with_costs(batch.left, batch.right)
         with torch.autocast(batch.left.device.type, enabled=False):
             loss = multi_head_smooth_l1(predictions, batch.disparity, valid, config.heads, counts[0])
