@@ -220,7 +220,7 @@ def _program(model: nn.Module, size: tuple[int, int] | None, dynamic: bool) -> _
         least = "x".join(map(str, program.least_size))
         raise ValueError(
             f"size is {size[0]}x{size[1]}; a dynamic {model.architecture} takes {least} and more"
-            + (f" at max_disp={model.max_disp}" if is_stereo else "")
+            + (f" at max_disp={round(model.max_disp / model.scale)}" if is_stereo else "")
             + "; give a larger size, a smaller max_disp, or a fixed size"
         )
     return program

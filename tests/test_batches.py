@@ -1,5 +1,7 @@
 """Every sample once an epoch, whoever takes it, in an order that the seed decides."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -113,3 +115,22 @@ def test_loading_keeps_the_order_and_draws_no_random_number(workers):
 def test_a_sample_that_does_not_count_is_made_so():
     loader = load(Numbers(), [[Key(4, 0, True)], [Key(4, 0, False)]], list, lambda sample: -sample, 0, False)
     assert list(loader) == [[4], [-4]]
+
+
+class Unpicklable(ValueError):
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+        self.lock = threading.Lock()
+
+
+class Broken(Numbers):
+    def sample(self, index: int, epoch: int) -> int:
+        raise Unpicklable("first", "second")
+
+
+def test_a_workers_error_comes_in_words():
+    (failure,) = load(Broken(), [[Key(0, 0, True)]], list, list, 1, pinned=False)
+    assert isinstance(failure.error(), ValueError) and str(failure.error()) == "first and second"
+    assert "in sample" in failure.trace
+    with pytest.raises(Unpicklable):
+        list(load(Broken(), [[Key(0, 0, True)]], list, list, 0, pinned=False))

@@ -1,5 +1,7 @@
 """The program, as a user types it."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -47,12 +49,14 @@ def contents(folder):
         "predict left/0.png right/0.png -o left --format png",
         "predict left right -o right/ --format png --flip",
         "predict left/0.png right/0.png -o left/0.png",
+        "predict left/0.png right/0.png -o same.png",
         "compare left/0.png right/0.png -o right/../left/0.png",
         "video left/0.mp4 right/0.mp4 -o left/0.mp4",
     ],
 )
 def test_no_input_is_overwritten(folders, monkeypatch, capsys, command):
     monkeypatch.chdir(folders)
+    os.link("left/0.png", "same.png")
     before = contents(folders)
     assert main(command.split()) == 1
     assert "is read, and would be overwritten; choose another output" in " ".join(capsys.readouterr().err.split())

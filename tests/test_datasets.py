@@ -134,8 +134,9 @@ def test_a_negative_code_is_unknown_wherever_it_stands(tmp_path, unknown):
     assert (sample.disparity[:3] == 12).all() and (sample.disparity[3:] == 0).all()
 
 
-def test_nothing_but_the_code_is_nothing_known(tmp_path):
-    assert not sparse_folder(tmp_path, -1, known=-1).valid.any()
+@pytest.mark.parametrize("unknown", [-1, -16])
+def test_nothing_but_the_code_is_nothing_known(tmp_path, unknown):
+    assert not sparse_folder(tmp_path, unknown, known=unknown).valid.any()
 
 
 # --- KITTI ----------------------------------------------------------------------------------------------------------

@@ -195,7 +195,7 @@ def test_half_precision_is_half_the_size(tmp_path, pair):
     "options, told",
     [
         ({"size": (100, 160), "dynamic": True}, "multiples of 32, such as 128x160"),
-        ({"size": (64, 64), "dynamic": True}, "takes 64x320 and more at max_disp=288"),
+        ({"size": (64, 64), "dynamic": True}, "takes 64x320 and more at max_disp=192"),
         ({"size": (0, 64)}, "must be height and width"),
         ({"precision": "int8"}, "precision is 'int8'"),
         ({"format": "tensorrt"}, "format is 'tensorrt'"),

@@ -45,6 +45,8 @@ def test_skeletons_of_ones_own():
     for right, left in (("knee_right", "knee_left"), ("R_knee", "L_knee"), ("rknee", "lknee"), ("kneeR", "kneeL")):
         assert Skeleton.from_names("own", ("nose", left, right)).flip_pairs == ((2, 1),)
     assert Skeleton.from_names("own", ("bar", "bal", "shoulder")).flip_pairs == ()
+    corners = ("right_eye_r", "right_eye_l", "left_eye_r", "left_eye_l")
+    assert Skeleton.from_names("eyes", corners).flip_pairs == ((0, 2), (1, 3))
     assert Skeleton.from_dict(json.loads(json.dumps(dataclasses.asdict(MPII)))) == MPII
 
 

@@ -66,13 +66,21 @@ def test_what_may_change_is_not_looked_at():
         refuse(there, replace(there, data=replace(data, split="training")))
 
 
-def test_weights_to_begin_with_may_have_been_moved():
-    there, here = (
-        replace(StereoTraining(), model=StereoModelConfig(weights=weights)) for weights in ("run/a.pt", "/moved/a.pt")
-    )
-    refuse(there, here)
-    with pytest.raises(ValueError, match="model.weights=a.pt there, b.pt here"):
-        refuse(there, replace(here, model=StereoModelConfig(weights="/moved/b.pt")))
+def test_weights_to_begin_with_may_have_been_moved(tmp_path):
+    """The checkpoint has learnt from them already; but where the old ones still stand, others are others."""
+    (tmp_path / "a.pt").touch()
+    for before, now, is_told in (
+        ("gone/a.pt", "/moved/a.pt", False),
+        ("gone/a.pt", "/moved/b.pt", True),
+        (str(tmp_path / "a.pt"), "/moved/a.pt", True),
+        (None, "/moved/a.pt", True),
+    ):
+        there, here = (replace(StereoTraining(), model=StereoModelConfig(weights=weights)) for weights in (before, now))
+        if is_told:
+            with pytest.raises(ValueError, match=f"model.weights={before} there, {now} here"):
+                refuse(there, here)
+        else:
+            refuse(there, here)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +93,8 @@ def test_weights_to_begin_with_may_have_been_moved():
         (lambda: ScheduleConfig(warmup=-5), "schedule.warmup is -5; it must be 0 or more steps"),
         (lambda: ScheduleConfig(factor=0), "schedule.factor is 0"),
         (lambda: ScheduleConfig(rise=2), "schedule.rise is 2"),
-        (lambda: ScheduleConfig(milestones=[1]), "left out, or schedule.name be milestones"),
+        (lambda: ScheduleConfig(milestones=[1]), r"schedule.milestones is \[1\]; it must be \[\], or"),
+        (lambda: StereoModelConfig(saved_max_disp=100), "model.saved_max_disp is 100; it must be a positive multiple"),
         (lambda: CheckpointConfig(every=-1), "checkpoints.every is -1"),
         (lambda: ValidationConfig(patience=-1), "validation.patience is -1"),
         (lambda: LossConfig(heads=[]), r"loss.heads is \[\]; it must be weights of 0 and more, one for each head"),

@@ -70,16 +70,12 @@ def test_a_recipe_that_goes_on_from_weights_wants_them():
         start(replace(SMALL, weights="nowhere.pth"))
 
 
-def test_levels_to_be_saved_are_checked_before_the_first_step():
-    made = task(model=replace(runs.TINY.model, saved_max_disp=100))
-    with pytest.raises(ValueError, match="model.saved_max_disp is 100; it must be a positive multiple of 16"):
-        made.network()
-
-
 def test_a_recipe_says_what_task_it_is_of():
     assert type(make_task(runs.TINY)) is StereoTask
     photometric = replace(runs.TINY, loss=LossConfig("photometric", [0.5, 1.0]))
     assert type(make_task(photometric)) is SelfSupervisedTask
+    with pytest.raises(ValueError, match="StereoTask has no loss 'photometric'; make_task chooses the task"):
+        StereoTask(photometric)
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
@@ -127,12 +123,6 @@ def test_a_sample_that_does_not_count_has_no_pixel(wall):
     own, _ = ready(wall)
     batch = own.collate([own.uncounted(own.samples[0])])
     assert own.counts(batch).tolist() == [0, 0]
-
-
-def test_a_loss_without_truth_is_of_another_task(wall):
-    own, batch = ready(replace(wall, loss=LossConfig("photometric", [0.5, 1.0])))
-    with pytest.raises(ValueError, match="make_task chooses it"):
-        own.losses(own.network(), batch, own.counts(batch))
 
 
 class Guess(torch.nn.Module):

@@ -8,12 +8,21 @@ from stereohg.data.files import FilePath
 
 def check_outputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath]) -> None:
     """ValueError where a file to be written is one that is read, or is two files in one."""
-    read = {Path(path).resolve() for path in inputs}
+    read = {place for path in inputs for place in _places(Path(path))}
     written: set[Path] = set()
     for path in outputs:
         place = Path(path).resolve()
-        if place in read:
+        if not read.isdisjoint(_places(Path(path))):
             raise ValueError(f"{path} is read, and would be overwritten; choose another output")
         if place in written:
             raise ValueError(f"{path} would be written twice, for two pairs or pictures; rename one of them")
         written.add(place)
+
+
+def _places(path: Path) -> set:
+    """What says that two paths are one file: where they lead to, and which file of the disk is there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return {path.resolve()}
+    return {path.resolve(), (status.st_dev, status.st_ino)}

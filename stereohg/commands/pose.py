@@ -72,7 +72,8 @@ def pose(
     if model is None:
         raise ValueError("--model is needed: the path of a keypoint network's weights; none come with the package")
     network = load_model(model)
-    options = {"size": size and (size, size), "flip": flip, "decoding": decoding, "published": published}
+    crop = None if size is None else (size, size)
+    options = {"size": crop, "flip": flip, "decoding": decoding, "published": published}
     console = Console(markup=False, highlight=False, soft_wrap=True)  # a file's name may look like markup
     if action == "evaluate":
         dataset = _dataset(data, source, split, network)

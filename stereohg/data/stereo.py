@@ -195,14 +195,13 @@ def files_named(folder: Path, name: str) -> dict[str, Path]:
 def read_positive(path: Path, scale: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """``read_disparity`` with our sign: a file of negative disparities is negated.
 
-    Most of the pixels tell a file's sign; the others, which would lie beyond infinity, are marked unknown. So is one
-    negative value that stands beside positive ones again and again, or -1 everywhere: a code for unknown.
+    Most of the pixels tell a file's sign; the others, which would lie beyond infinity, are marked unknown. Where all
+    that is negative is one value, it is a code for unknown.
     """
     disparity, valid = read_disparity(path, scale)
     if disparity.min() < 0:
         negative, positives = disparity[disparity < 0], np.count_nonzero(disparity > 0)
-        is_code = np.ptp(negative) == 0 and (positives > 0 or negative[0] == -1)
-        if negative.size > positives and not is_code:
+        if negative.size > positives and np.ptp(negative) > 0:
             disparity = -disparity
         valid &= disparity >= 0
         disparity[~valid] = 0

@@ -64,7 +64,7 @@ class KeypointPredictor:
         if not isinstance(model, KeypointHourglass):
             raise ValueError(f"{type(model).__name__} is no keypoint network; make or load a keypoint_hourglass")
         card = getattr(model, "card", {})
-        size = size or _trained_size(card)
+        size = _trained_size(card) if size is None else size
         check_size(size)
         if published and size[0] != size[1]:
             raise ValueError(f"size is {size}; the published crop is square")

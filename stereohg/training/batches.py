@@ -5,6 +5,7 @@ would have seen alone.
 """
 
 import signal
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """A terminal and a cluster send them to the workers as well, whose samples the last step and checkpoint still want."""
@@ -95,8 +96,25 @@ class Batches:
                 yield [Key(int(i), epoch, True) for i in share] or [Key(int(batch[0]), epoch, False)]
 
 
+@dataclass(frozen=True)
+class Failure:
+    """An error of a worker, in words, which go from one process to another whatever the error holds."""
+
+    kind: str
+    message: str
+    trace: str
+
+    @classmethod
+    def of(cls, error: Exception) -> "Failure":
+        kind = "OSError" if isinstance(error, OSError) else "ValueError"
+        return cls(kind, str(error), traceback.format_exc())
+
+    def error(self) -> Exception:
+        return OSError(self.message) if self.kind == "OSError" else ValueError(self.message)
+
+
 class _Keyed(Dataset):
-    """A set that is asked by key; an error about a sample stands in its place, and comes to the run as it is."""
+    """A set that is asked by key; in a worker an error about a sample stands in its place."""
 
     def __init__(self, source: SampleSource, uncounted: Callable[[Any], Any]):
         self.source, self.uncounted = source, uncounted
@@ -105,19 +123,21 @@ class _Keyed(Dataset):
         try:
             sample = self.source.sample(key.index, key.epoch)
         except (ValueError, OSError) as error:
-            return error
+            if get_worker_info() is None:
+                raise
+            return Failure.of(error)
         return sample if key.counts else self.uncounted(sample)
 
 
 @dataclass(frozen=True)
 class _Collated:
-    """A batch, or the first error in it."""
+    """A batch, or the first failure in it."""
 
     collate: Callable
 
     def __call__(self, samples: list) -> Any:
-        error = next((sample for sample in samples if isinstance(sample, Exception)), None)
-        return self.collate(samples) if error is None else error
+        failure = next((sample for sample in samples if isinstance(sample, Failure)), None)
+        return self.collate(samples) if failure is None else failure
 
 
 def load(
@@ -128,7 +148,7 @@ def load(
     workers: int,
     pinned: bool,
 ) -> DataLoader:
-    """The batches of these keys, read ahead by workers, or errors in their place; draws no random number.
+    """The batches of these keys, read ahead by workers, or a ``Failure`` of theirs; draws no random number.
 
     Args:
         source: of the samples.

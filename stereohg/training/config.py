@@ -24,6 +24,7 @@ from stereohg.data.transforms import (
     VerticalFlip,
     VerticalShift,
 )
+from stereohg.models.stereo import MAX_DISP_MULTIPLE
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -83,8 +84,8 @@ class ScheduleConfig:
         _check("schedule.warmup", self.warmup, self.warmup >= 0, "0 or more steps")
         _check("schedule.factor", self.factor, self.factor > 0, "positive")
         _check("schedule.rise", self.rise, 0 <= self.rise <= 1, "a share, 0 to 1")
-        used = not self.milestones or self.name != "constant"
-        _check("schedule.milestones", self.milestones, used, "left out, or schedule.name be milestones")
+        used = not self.milestones or self.name == "milestones"
+        _check("schedule.milestones", self.milestones, used, "[], or schedule.name milestones")
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,11 @@ class StereoModelConfig(ModelConfig):
     """
 
     saved_max_disp: int | None = None
+
+    def __post_init__(self):
+        levels = self.saved_max_disp
+        fits = levels is None or (levels > 0 and levels % MAX_DISP_MULTIPLE == 0)
+        _check("model.saved_max_disp", levels, fits, f"a positive multiple of {MAX_DISP_MULTIPLE}")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stereohg.data.files import clear_leftovers, replacing
 from stereohg.devices import choose_device
 from stereohg.models.inference import channels_last
-from stereohg.training.batches import STOPPING_SIGNALS, Batches, load
+from stereohg.training.batches import STOPPING_SIGNALS, Batches, Failure, load
 from stereohg.training.checkpoints import Checkpoints, random_state, set_random_state
 from stereohg.training.config import LoopConfig
 from stereohg.training.optimisation import (
@@ -40,7 +40,7 @@ logger = logging.getLogger("stereohg")
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 SAME_REQUEST = 1.0  # seconds within which a second signal is the first by another way: torchrun passes its own on
 NAMED = 8  # samples that a message lists
-WITHOUT_TRUTH = 50  # steps that may pass before the first ground truth
+WITHOUT_TRUTH = 50  # steps, or an epoch if that is longer, that may pass before the first ground truth
 
 
 @dataclass
@@ -52,6 +52,7 @@ class Progress:
         bad: of them without a finite gradient, and so without effect.
         bad_in_a_row: the last so many.
         unread: samples in whose place another one stood.
+        learns: whether any ground truth has counted.
         best: of the metric.
         tries: validations since then.
     """
@@ -60,6 +61,7 @@ class Progress:
     bad: int = 0
     bad_in_a_row: int = 0
     unread: int = 0
+    learns: bool = False
     best: float | None = None
     tries: int = 0
 
@@ -124,7 +126,6 @@ class Run:
         self.buffers = Buffers(self.network)
         self.reader: Iterator | None = None
         self.unread = 0  # of this process, since the last step
-        self.learns = self.progress.step > 0  # whether any ground truth has counted
         self.stop_asked: str | None = None
         self.signal: int | None = None
         self.stops = False
@@ -180,8 +181,8 @@ class Run:
         loader = load(self.task.samples, keys, self.task.collate, self.task.uncounted, self.config.workers, cuda)
         self.reader, parts = iter(loader), []
         for batch in self.reader:
-            if isinstance(batch, Exception):
-                raise batch
+            if isinstance(batch, Failure):
+                raise batch.error() from RuntimeError(batch.trace)
             self._tell_unread(batch.skipped)
             parts.append(send_to_device(batch, self.device, non_blocking=True))
             if len(parts) == self.config.accumulate:
@@ -217,12 +218,12 @@ class Run:
         self.progress.unread += int(unread)
         self.unread, self.stops = 0, bool(asks)
         counts = together[:-2]
-        self.learns = self.learns or bool(counts.any())
-        behind = self.progress.step + 1
-        if not self.learns and behind >= min(self.plan.per_epoch, self.steps, WITHOUT_TRUTH):
+        progress = self.progress
+        progress.learns = progress.learns or bool(counts.any())
+        if not progress.learns and progress.step + 1 >= min(self.steps, max(self.plan.per_epoch, WITHOUT_TRUTH)):
             raise ValueError(
-                f"in {behind} steps nothing has ground truth that counts, and so nothing is learnt; see data.root, and "
-                "the bounds of the loss"
+                f"in {progress.step + 1} steps nothing has ground truth that counts, and so nothing is learnt; see "
+                "data.root (and of stereo loss.above and loss.below)"
             )
         return counts
 
@@ -434,10 +435,17 @@ class Run:
 
 def _validates_otherwise(there: dict, here: dict) -> bool:
     """Whether the best figure so far would be compared with one of another kind, or of other data."""
-    measure = ("metric", "best")
-    return any(there.get(name) != here.get(name) for name in ("validation_data", "protocol")) or any(
-        there["validation"].get(name) != here["validation"].get(name) for name in measure
+    decide = (
+        *("validation.metric", "validation.best", "protocol", "model.saved_max_disp"),
+        *(f"validation_data.{name}" for name in ("name", "split", "options")),
     )
+    return any(_found(there, name) != _found(here, name) for name in decide)
+
+
+def _found(settings: dict, name: str) -> Any:
+    for part in name.split("."):
+        settings = (settings or {}).get(part)
+    return settings
 
 
 def _is_of_connection(error: RuntimeError) -> bool:

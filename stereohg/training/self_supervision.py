@@ -34,6 +34,7 @@ class SelfSupervisedTask(StereoTask):
     """
 
     measures = ("loss", "photometric", "inconsistent")
+    has_loss = ("photometric",)
 
     def __init__(self, config: StereoTraining):
         super().__init__(config)

@@ -34,11 +34,11 @@ def plain(config: LoopConfig) -> dict:
 
 def without_folders(settings: Any) -> Any:
     """``plain`` settings whose absolute paths are names alone: a card travels, its maker's folders need not."""
-    return _mapped(settings, lambda value: _name(value) if Path(str(value)).is_absolute() else value)
+    return _mapped(settings, _without_folder)
 
 
-def _name(path: Any) -> Any:
-    return Path(path).name if isinstance(path, str) else path
+def _without_folder(value: Any) -> Any:
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -53,8 +53,8 @@ def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 def refuse_another_run(path: Path, there: dict, here: dict) -> None:
     """Raises ValueError where a checkpoint's settings are not these, and names them."""
     before, now = _flat(there), _flat(here)
-    for settings in (before, now):  # which may have been moved, and a checkpoint has learnt from them already
-        settings["model.weights"] = _name(settings.get("model.weights"))
+    if _was_moved(before.get("model.weights"), now.get("model.weights")):
+        before["model.weights"] = now["model.weights"]
     other = [
         f"{name}={before.get(name)} there, {now.get(name)} here"
         for name in sorted(before.keys() | now.keys())
@@ -62,6 +62,11 @@ def refuse_another_run(path: Path, there: dict, here: dict) -> None:
     ]
     if other:
         raise ValueError(f"{path} is of another run ({'; '.join(other)}); give those settings, or another folder")
+
+
+def _was_moved(before: str | None, now: str | None) -> bool:
+    """Whether weights may be the same file in another place: by the name, where there is nothing at the old one."""
+    return None not in (before, now) and Path(before).name == Path(now).name and not Path(before).exists()
 
 
 def _flat(values: dict, prefix: str = "") -> dict[str, Any]:

@@ -43,8 +43,11 @@ class StereoTask:
     """
 
     measures = ("loss", "epe", "bad_3")
+    has_loss = ("smooth_l1", "distribution")
 
     def __init__(self, config: StereoTraining):
+        if config.loss.name not in self.has_loss:
+            raise ValueError(f"{type(self).__name__} has no loss {config.loss.name!r}; make_task chooses the task")
         self.config = config
         self.before = training_before(config.model.weights)
         self.samples = open_set(config.data, seed=config.seed, transform=config.augmentation.compose())
@@ -63,11 +66,6 @@ class StereoTask:
 
     def network(self) -> nn.Module:
         network = start(self.config.model)
-        try:
-            with self._searching(network):
-                pass
-        except ValueError as error:
-            raise ValueError(f"model.saved_{error}") from error
         network.recomputes_features = self.config.recompute_features
         self.num_levels = network.num_levels
         return network
@@ -88,8 +86,6 @@ class StereoTask:
 
     def losses(self, network: nn.Module, batch: StereoBatch, counts: Tensor) -> Tensor:
         config, valid = self.config.loss, self._counted(batch)
-        if config.name == "photometric":
-            raise ValueError("the photometric loss is that of SelfSupervisedTask; make_task chooses it")
         predictions, costs = network.forward_with_costs(batch.left, batch.right)
         with torch.autocast(batch.left.device.type, enabled=False):
             loss = multi_head_smooth_l1(predictions, batch.disparity, valid, config.heads, counts[0])

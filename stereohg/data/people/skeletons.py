@@ -5,15 +5,15 @@ body: flips, pictures and tables are made from these tables, and anyone's own se
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 SIDES = (
-    *((re.compile(word), other) for word, other in (("right", "left"), ("Right", "Left"), ("RIGHT", "LEFT"))),
-    *((re.compile(letter), other) for letter, other in (("^r", "l"), ("^R", "L"), ("(?<=[ _.-])r$", "l"), ("R$", "L"))),
+    *(("{}", "right", "left"), ("{}", "Right", "Left"), ("{}", "RIGHT", "LEFT")),
+    *(("^{}", "r", "l"), ("^{}", "R", "L"), ("(?<=[ _.-]){}$", "r", "l"), ("{}$", "R", "L")),
 )
-"""What says right in a name, and left in its place."""
+"""Where in a name its side stands, and what it is; the first that finds the other one counts."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,24 @@ class Skeleton:
     def from_names(cls, name: str, keypoints: Sequence[str], limbs: Sequence[tuple[int, int]] = ()) -> "Skeleton":
         """The flip pairs are read off the names: right_knee and left_knee, KneeRight and KneeLeft, r_knee, lknee."""
         places = {keypoint: index for index, keypoint in enumerate(keypoints)}
-        others = ({right.sub(left, keypoint, 1) for right, left in SIDES} - {keypoint} for keypoint in keypoints)
-        pairs = [(index, places[other]) for index, found in enumerate(others) for other in found & places.keys()]
+        lefts = ((index, _left_of(keypoint, places)) for keypoint, index in places.items())
+        pairs = [(index, places[left]) for index, left in lefts if left is not None]
         return cls(name, tuple(keypoints), tuple(pairs), tuple(map(tuple, limbs)))
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Skeleton":
         """What ``dataclasses.asdict`` makes of a skeleton, JSON's lists in place of tuples, as in a network's card."""
         return cls(**{name: _tuples(value) for name, value in document.items()})
+
+
+def _left_of(keypoint: str, others: Container[str]) -> str | None:
+    """The name that is left where this one is right; None where it is not."""
+    for place, right, left in SIDES:
+        for own, its in ((right, left), (left, right)):
+            other = re.sub(place.format(own), its, keypoint, count=1)
+            if other != keypoint and other in others:
+                return other if own == right else None
+    return None
 
 
 def _tuples(value: Any) -> Any:
