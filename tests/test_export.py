@@ -86,7 +86,7 @@ def test_a_fixed_size_equals_predict(written, pair):
     assert np.abs(sureness[0] - expected.confidence).max() < 1e-4
     check_graph(written.path)
     said = onnxruntime.InferenceSession(written.path).get_modelmeta().custom_metadata_map
-    assert said == written.metadata and said["max_disp"] == "70" and said["size"] == "90x150"
+    assert said == written.metadata and said["max_disp"] == "64" and said["size"] == "90x150"
     assert json.loads(said["normalisation"])["mean"] == [0.485, 0.456, 0.406]
 
 
@@ -196,7 +196,7 @@ def test_half_precision_takes_two_bytes_a_weight_less(tmp_path, written, pair):
     "options, told",
     [
         ({"size": (100, 160), "dynamic": True}, "multiples of 32, such as 128x160"),
-        ({"size": (64, 64), "dynamic": True}, "takes 64x352 and more at max_disp=200"),
+        ({"size": (64, 64), "dynamic": True}, "takes 64x320 and more at max_disp=192"),
         ({"size": (0, 64)}, "must be height and width"),
         ({"precision": "int8"}, "precision is 'int8'"),
         ({"format": "tensorrt"}, "format is 'tensorrt'"),
@@ -231,6 +231,6 @@ def test_the_command(tmp_path, capsys):
         == 0
     )
     told = capsys.readouterr().out
-    assert "max_disp:      40" in told and "from PyTorch:" in told and target.exists()
+    assert "max_disp:      32" in told and "from PyTorch:" in told and target.exists()
     assert main(["export", "hgstereo_s", "-o", str(target), "--format", "torch", "--size", "60"]) == 1
     assert "such as 384x1248" in capsys.readouterr().err

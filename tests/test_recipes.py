@@ -110,8 +110,8 @@ def test_hgstereo_as_the_bundled_weights_were_begun():
 def test_hgstereo_as_the_bundled_weights_went_on():
     own = recipe("hgstereo_rooms")
     assert own.model.weights == "hgstereo_synthetic"  # which is run first
-    arguments = {"max_disp": 192, "scale": 1.6}
-    assert (own.model.arguments, own.model.saved_max_disp, own.model.half) == (arguments, 320, True)
+    arguments = {"max_disp": 192, "scale": 1.5}
+    assert (own.model.arguments, own.model.saved_max_disp, own.model.half) == (arguments, 288, True)
     assert own.data.options == {"scenes": "mixed", "length": 1200, "height": 320, "width": 704, "max_disp": 128}
     assert (own.augmentation.scale.low, own.augmentation.scale.high) == (1.0, 2.0)
     assert own.augmentation.crop == RandomCrop(288, 640) and own.augmentation.patch.probability == 0.2

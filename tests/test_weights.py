@@ -175,7 +175,7 @@ def test_foreign_missing_and_misshapen_weights_are_named(damaged):
     with pytest.raises(CheckpointError, match="1 foreign keys: odd"):
         load_model(damaged(lambda state: state.update(odd=torch.zeros(1))))
     with pytest.raises(
-        CheckpointError, match=r"entry\.conv\.weight has the shape \(1, 2\); expected is \(8, 8, 1, 3, 3\)"
+        CheckpointError, match=r"entry\.conv\.weight has the shape \(1, 2\); expected is \(8, 8, 3, 3, 3\)"
     ):
         load_model(damaged(lambda state: state.update({key: torch.zeros(1, 2)})))
 

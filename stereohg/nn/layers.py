@@ -37,15 +37,15 @@ def normalisation(kind: str, channels: int, dim: int = 2, inplace: bool = False)
 class ConvNormAct(nn.Sequential):
     """Convolution without bias, normalisation and (with ``act``) ReLU; "same" padding.
 
-    ``transposed=True`` makes it the exact doubling of size that the 3-D hourglasses use (kernel 3, stride 2); kernel
-    size and stride may differ from axis to axis.
+    ``transposed=True`` makes it the exact doubling of size that the 3-D hourglasses use (kernel 3, stride 2); a stride
+    may differ from axis to axis.
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, ...] = 3,
+        kernel_size: int = 3,
         stride: int | tuple[int, ...] = 1,
         dilation: int = 1,
         *,
@@ -55,8 +55,7 @@ class ConvNormAct(nn.Sequential):
         transposed: bool = False,
     ):
         super().__init__()
-        sizes = (kernel_size,) * dim if isinstance(kernel_size, int) else kernel_size
-        padding = tuple(dilation * (size // 2) for size in sizes)
+        padding = dilation * (kernel_size // 2)
         if transposed:
             rest = stride - 1 if isinstance(stride, int) else tuple(step - 1 for step in stride)
             self.conv = TRANSPOSED[dim](in_channels, out_channels, kernel_size, stride, padding, rest, bias=False)

@@ -29,7 +29,7 @@ FIRST_FOLIAGE = len(SILHOUETTES) * MASKS_OF_EACH
 FIRST_OPENWORK = FIRST_FOLIAGE + FOLIAGE
 CROPS, PATTERNS = 6, 40  # tiles of each photograph; of stripes and checks
 HARD = 0.25  # share of the scenes
-LARGE = 0.5  # share of the scenes with one or two boxes that fill much of the view
+LARGE = 0.3  # share of the scenes with one or two boxes that fill much of the view
 OPEN = 0.7  # share of the scenes with up to four things that one looks through: photographs are full of them
 
 
