@@ -421,3 +421,20 @@ def test_evaluate_command_on_lsp_with_a_network_of_mpiis_keypoints(tmp_path, wei
     assert "PCK of the torso at 0.2" in capsys.readouterr().out
     assert main(["pose", "evaluate", str(root), *options[:2], "--model", weights[17]]) == 1
     assert "the network has 17 keypoints, and skeleton lsp 14" in capsys.readouterr().err
+
+
+def test_crops_are_as_large_as_those_of_the_training():
+    """A card of another form, or of none, leaves pytorch-pose's 256."""
+    model = KeypointHourglass(num_stacks=1, num_keypoints=3)
+    for training, side in (({"settings": {"size": 64}}, 64), ({}, 256), ("in words", 256)):
+        model.card = {"training": training}
+        assert KeypointPredictor(model).size == (side, side)
+        assert KeypointPredictor(model, size=(128, 128)).size == (128, 128)
+
+
+def test_a_prediction_of_nobody_is_no_success(tmp_path, weights, capsys):
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    (tmp_path / "boxes.csv").write_text("image,x,y,width,height\nb.png,0,0,10,10\n")
+    options = ["--boxes", str(tmp_path / "boxes.csv"), "--model", weights[3], "-o", str(tmp_path / "out")]
+    assert main(["pose", "predict", str(tmp_path / "a.png"), *options]) == 1
+    assert "a.png: no boxes in" in " ".join(capsys.readouterr().out.split())

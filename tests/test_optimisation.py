@@ -123,3 +123,8 @@ def test_unknown_parts_are_told_with_the_known():
         ValueError, match="trainable has 'lat', and the network has no such part; it has early, late, later"
     ):
         freeze(parts(), ["lat"])
+
+
+def test_parts_without_weights_are_nothing_to_train():
+    with pytest.raises(ValueError, match=r"trainable is \['0'\], in which there is nothing to learn"):
+        freeze(nn.Sequential(nn.ReLU(), nn.Conv2d(1, 1, 1)), ["0"])

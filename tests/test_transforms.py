@@ -188,6 +188,12 @@ def test_noise_is_each_pictures_own():
     assert abs(np.corrcoef(noisy[0].left.ravel(), noisy[0].right.ravel())[0, 1]) < 0.05
 
 
+def test_a_patch_has_sides_between_two_bounds():
+    for low, high in ((200, 100), (0, 10)):
+        with pytest.raises(ValueError, match=f"from {low} to {high}; 0 < low <= high is needed"):
+            OccludingPatch(low=low, high=high)
+
+
 def test_patch_hides_a_rectangle_of_the_right_picture_only():
     patched = OccludingPatch(1.0, 5, 8)(sample(), rng(3))
     rows, columns = np.nonzero((patched.right != sample().right).any(-1))
