@@ -13,7 +13,9 @@ from stereohg.calibration.formats.opencv import write_rig
 from stereohg.calibration.rectify import Rectifier
 from stereohg.cli import main
 from stereohg.data.files import read_image
+from stereohg.data.videos import VideoFile
 from tests.boards import SIZE, Camcorder, poses, rig
+from tests.videos import damage_frame, write_video
 
 CHESSBOARD = Chessboard(7, 5, 0.03)
 CHARUCO = Charuco(8, 6, 0.03, 0.022)
@@ -237,20 +239,15 @@ def test_rectified_pictures_replace_no_others(tmp_path, pictures, monkeypatch, c
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
 
 
-def video(path, frames, rate=10):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"FFV1"), rate, SIZE)
-    for frame in frames:
-        writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
-    writer.release()
-
-
-def test_videos_are_rectified_frame_by_frame(tmp_path, pictures):
+def test_videos_are_rectified_frame_by_frame(tmp_path, pictures, capsys):
     write_rig(tmp_path / "rig.yml", rig())
     pairs = list(pictures.values())[:4]
-    video(tmp_path / "left.avi", [left for left, _ in pairs])
-    video(tmp_path / "right.avi", [right for _, right in pairs[:3]])
+    write_video(tmp_path / "left.avi", [left for left, _ in pairs], rate=10, codec="FFV1")
+    write_video(tmp_path / "right.avi", [right for _, right in pairs[:3]], rate=10, codec="FFV1")
     arguments = [str(tmp_path / name) for name in ("rig.yml", "left.avi", "right.avi")]
-    assert main(["rectify", *arguments, "-o", str(tmp_path / "out")]) == 0
+    assert main(["rectify", *arguments, "-o", str(tmp_path / "out")]) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "left.avi has 4 frames" in told and "right.avi 3; what is over is left out" in told and "3 frames:" in told
     readers = [cv2.VideoCapture(str(tmp_path / "out" / side / "left.avi")) for side in ("left", "right")]
     rectifier = Rectifier(rig())
     for pair in pairs[:3]:
@@ -261,13 +258,28 @@ def test_videos_are_rectified_frame_by_frame(tmp_path, pictures):
     assert not readers[0].read()[0] and readers[0].get(cv2.CAP_PROP_FPS) == 10
 
 
+def test_rectified_videos_end_at_a_damaged_frame(tmp_path, pictures, capsys):
+    write_rig(tmp_path / "rig.yml", rig())
+    for side in (0, 1):
+        write_video(tmp_path / f"{side}.avi", [pair[side] for pair in list(pictures.values())[:4]])
+    damage_frame(tmp_path / "1.avi", 2)
+    arguments = [str(tmp_path / name) for name in ("rig.yml", "0.avi", "1.avi")]
+    assert main(["rectify", *arguments, "-o", str(tmp_path / "out")]) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "1.avi: frame 2 of 4 cannot be read" in told and "stopped behind frame 2" in told and "2 frames:" in told
+    assert VideoFile(tmp_path / "out" / "right" / "0.avi", []).count == 2
+
+
 def test_no_half_written_video_stays(tmp_path, pictures, capsys):
     write_rig(tmp_path / "rig.yml", rig())
     left, right = pictures["00"]
-    video(tmp_path / "left.avi", [left])
-    video(tmp_path / "right.avi", [right], rate=20)
+    write_video(tmp_path / "left.avi", [left], rate=10, codec="FFV1")
+    write_video(tmp_path / "right.avi", [right], rate=20, codec="FFV1")
     (tmp_path / "broken.avi").write_bytes(b"no video")
-    for other, told in (("right.avi", "one rate is needed"), ("broken.avi", "no video that OpenCV can read")):
+    for other, told in (
+        ("right.avi", "frames do not belong together"),
+        ("broken.avi", "no whole video that OpenCV can"),
+    ):
         arguments = [str(tmp_path / name) for name in ("rig.yml", "left.avi", other)]
         assert main(["rectify", *arguments, "-o", str(tmp_path / "out")]) == 1
         assert told in capsys.readouterr().err

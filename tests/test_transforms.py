@@ -180,6 +180,14 @@ def test_colour_is_shared_unless_asymmetric():
     assert shared.left.dtype == np.float32 and shared.left.min() >= 0 and shared.left.max() <= 1
 
 
+def test_grey_takes_the_colour_of_both_pictures():
+    coloured, grey = (Colour(asymmetric=1.0, grey=p)(sample(), rng()) for p in (0.0, 1.0))
+    for before, after in ((coloured.left, grey.left), (coloured.right, grey.right)):
+        assert np.ptp(before, axis=2).max() > 0.1
+        np.testing.assert_allclose(np.ptp(after, axis=2), 0, atol=1e-6)
+        assert after.std() > 0.05
+
+
 def test_noise_is_each_pictures_own():
     grey = np.full((64, 64, 3), 128, np.uint8)
     noisy = [Noise(0.05)(replace(sample(), left=grey, right=grey), rng(seed)) for seed in range(20)]

@@ -15,10 +15,12 @@ from PIL import Image
 from stereohg.cli import main
 from stereohg.data.files import read_disparity
 from stereohg.data.synthetic import SyntheticStereo
+from stereohg.data.videos import SideBySide, TwoVideos, VideoFile
 from stereohg.disparity import Disparity
 from stereohg.prediction import Predictor
-from stereohg.video import SideBySide, TwoVideos, _VideoFile, frame_path, predict_frames, write_colour_video
+from stereohg.video import frame_path, predict_frames, write_colour_video
 from stereohg.visual import colour_disparity
+from tests.videos import damage_frame, write_video
 
 HEIGHT, WIDTH, RATE, COUNT = 48, 96, 12.5, 4
 
@@ -27,15 +29,6 @@ HEIGHT, WIDTH, RATE, COUNT = 48, 96, 12.5, 4
 def scenes():
     scenes = SyntheticStereo(HEIGHT, WIDTH, max_disp=24, asymmetry=0)
     return [scenes[index] for index in range(COUNT)]
-
-
-def write_video(path, pictures, rate=RATE):
-    height, width = pictures[0].shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), rate, (width, height))
-    for picture in pictures:
-        writer.write(np.ascontiguousarray(picture[..., ::-1]))
-    writer.release()
-    return path
 
 
 @pytest.fixture
@@ -191,19 +184,14 @@ def test_different_rates_and_lengths_are_named(videos, tmp_path, scenes, capsys)
 def test_a_damaged_frame_is_named(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (6, 32, 64, 3), np.uint8)
     whole = write_video(tmp_path / "whole.avi", list(noise))
-    data = bytearray(whole.read_bytes())
-    starts = [at for at in range(len(data)) if data[at : at + 3] == b"\xff\xd8\xff"]
-    data[starts[2] : starts[3] - 8] = bytes(starts[3] - 8 - starts[2])  # all but the next one's chunk header
-    damaged = tmp_path / "damaged.avi"
-    damaged.write_bytes(data)
-
+    damaged = damage_frame(write_video(tmp_path / "damaged.avi", list(noise)), 2)
     done = predict_frames(answer, SideBySide(damaged), tmp_path / "one", {})
     assert done.problems == [f"frame 2: {damaged}: frame 2 of 6 cannot be read"] and done.predicted == 5
     done = predict_frames(answer, TwoVideos(whole, damaged), tmp_path / "two", {})
     assert done.predicted == 2 and "stopped behind frame 2" in done.problems[1]
 
 
-class Longer(_VideoFile):
+class Longer(VideoFile):
     """One whose head states more frames than it has, as when its sound is longer."""
 
     extra = 0
@@ -216,7 +204,7 @@ class Longer(_VideoFile):
 @pytest.mark.parametrize("extra, told", [(12, []), (13, ["ends 13 frames before it should"])])
 def test_the_end_is_where_the_pictures_end(videos, monkeypatch, extra, told):
     """At 12.5 frames a second, sound of 12 frames is less than a second, and 13 are more."""
-    monkeypatch.setattr("stereohg.video._VideoFile", Longer)
+    monkeypatch.setattr("stereohg.data.videos.VideoFile", Longer)
     monkeypatch.setattr(Longer, "extra", extra)
     source = SideBySide(videos[0])
     assert source.count == COUNT + extra and len([read() for read in source]) == COUNT

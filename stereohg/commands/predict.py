@@ -17,12 +17,12 @@ from stereohg.commands.progress import progress_bar
 from stereohg.data.files import DISPARITY_SUFFIXES, read_disparity, write_png
 from stereohg.data.pairs import Pair, find_pairs
 from stereohg.data.preprocess import as_rgb
+from stereohg.data.videos import VIDEO_SUFFIXES
 from stereohg.devices import Precision
 from stereohg.disparity import Disparity
 from stereohg.measure import measured
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, PairWarning, Predictor
-from stereohg.video import VIDEO_SUFFIXES
 from stereohg.viewer import write_page
 from stereohg.visual import colour_disparity
 

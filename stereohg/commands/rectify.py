@@ -2,25 +2,25 @@
 
 from pathlib import Path
 
-import cv2
 from rich.console import Console
 
 from stereohg.calibration.formats import read_rig
 from stereohg.calibration.formats.opencv import write_calibration
 from stereohg.calibration.rectify import Rectifier
-from stereohg.calibration.videos import VIDEO_SUFFIXES, opened, rectify_videos
+from stereohg.calibration.videos import CODECS, LOSSLESS, rectify_videos
 from stereohg.commands.outputs import check_outputs
 from stereohg.commands.progress import progress_bar
 from stereohg.data.files import read_image, write_png
 from stereohg.data.pairs import Pair, find_pairs
+from stereohg.data.videos import VIDEO_SUFFIXES, TwoVideos
 
 
 def rectify(calibration: Path, left: str, right: str, output: Path = Path("rectified"), alpha: float = 0.0) -> int:
     """Rectifies pictures, folders of them, or two videos, and writes the calibration of the result.
 
-    Writes left/NAME and right/NAME, pictures as .png, videos of the given kind (.avi and .mkv without loss), and
-    calibration.yml, with which `stereohg predict OUT/left OUT/right --calibration OUT/calibration.yml --depth` gives
-    metres.
+    Writes left/NAME and right/NAME, pictures as .png, videos of the given kind (.avi and .mkv without loss; .mkv for
+    kinds that are only read), and calibration.yml, with which `stereohg predict OUT/left OUT/right --calibration
+    OUT/calibration.yml --depth` gives metres. Videos end with the shorter one, or before a damaged frame.
 
     Args:
         calibration: file of `stereohg calibrate`; OpenCV's intrinsics.yml with extrinsics.yml beside it; KITTI's
@@ -31,15 +31,17 @@ def rectify(calibration: Path, left: str, right: str, output: Path = Path("recti
         alpha: 0 shows only what the cameras saw, 1 all of it with black around it.
 
     Returns:
-        The exit status: 1 when any pair failed.
+        The exit status: 1 when any pair failed or has no partner.
     """
     rectifier = Rectifier(read_rig(calibration), alpha)
     own = output / "calibration.yml"
     console = Console(markup=False, highlight=False, soft_wrap=True)  # a file's name may look like markup
-    if Path(left).suffix.lower() in VIDEO_SUFFIXES:
-        targets = _targets(output, f"{Path(left).stem}{Path(left).suffix.lower()}")
+    suffix = Path(left).suffix.lower()
+    if suffix in VIDEO_SUFFIXES:
+        targets = _targets(output, f"{Path(left).stem}{suffix if suffix in CODECS else LOSSLESS}")
         check_outputs([*targets, own], [left, right, calibration])
-        count, problems = _videos(rectifier, Path(left), Path(right), targets), []
+        source = TwoVideos(Path(left), Path(right))
+        count, problems = _videos(rectifier, source, targets), source.problems
         told = f"{count} frames"
     else:
         pairs, problems = find_pairs(left, right)
@@ -69,9 +71,7 @@ def _targets(output: Path, name: str) -> tuple[Path, Path]:
     return output / "left" / name, output / "right" / name
 
 
-def _videos(rectifier: Rectifier, left: Path, right: Path, targets: tuple[Path, Path]) -> int:
-    with opened(left) as reader:
-        total = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
+def _videos(rectifier: Rectifier, source: TwoVideos, targets: tuple[Path, Path]) -> int:
     with progress_bar() as progress:
-        task = progress.add_task("rectifying", total=total if total > 0 else None)
-        return rectify_videos(rectifier, (left, right), targets, lambda: progress.advance(task))
+        task = progress.add_task("rectifying", total=source.count)
+        return rectify_videos(rectifier, source, targets, lambda: progress.advance(task))

@@ -8,20 +8,11 @@ from rich.console import Console
 from stereohg.commands.outputs import check_outputs
 from stereohg.commands.progress import progress_bar
 from stereohg.data.pairs import find_pairs
+from stereohg.data.videos import PictureFolders, SideBySide, Source, TwoVideos
 from stereohg.devices import Precision
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
-from stereohg.video import (
-    CODECS,
-    PictureFolders,
-    Progress,
-    SideBySide,
-    Source,
-    TwoVideos,
-    predict_frames,
-    remove_frames,
-    write_colour_video,
-)
+from stereohg.video import CODECS, Progress, predict_frames, remove_frames, write_colour_video
 
 LISTED = 20  # problems that are printed one by one
 

@@ -126,7 +126,8 @@ class VerticalFlip:
 class Colour:
     """Brightness, contrast, saturation, each a factor within 1 +- its value, and gamma, within exp(+- its value).
 
-    With probability ``asymmetric`` each picture has its own, as two cameras would; otherwise both have the same.
+    With probability ``asymmetric`` each picture has its own, as two cameras would; otherwise both have the same. With
+    probability ``grey`` both lose their colour.
     """
 
     brightness: float = 0.3
@@ -134,10 +135,13 @@ class Colour:
     saturation: float = 0.3
     gamma: float = 0.2
     asymmetric: float = 0.3
+    grey: float = 0.0
 
     def __call__(self, sample: StereoSample, random: Generator) -> StereoSample:
         left = self._draw(random)
         right = self._draw(random) if random.random() < self.asymmetric else left
+        if random.random() < self.grey:
+            left, right = ((*rest, 0.0, gamma) for *rest, _, gamma in (left, right))
         return replace(sample, left=_coloured(sample.left, *left), right=_coloured(sample.right, *right))
 
     def _draw(self, random: Generator) -> tuple[float, ...]:
