@@ -78,3 +78,26 @@ def test_one_value_and_evaluation_are_torchs():
 def test_layers_use_it():
     assert isinstance(ConvNormAct(2, 3).norm, BatchNorm2d)
     assert isinstance(ConvNormAct(2, 3, dim=3).norm, BatchNorm3d)
+
+
+def test_without_weights_and_of_wrong_size():
+    x = values((2, 3, 5, 5)).requires_grad_()
+    ours, theirs = (kind[2](3, affine=False) for kind in (OURS, THEIRS))
+    gradients = [torch.autograd.grad(norm(x).pow(3).sum(), x)[0] for norm in (ours, theirs)]
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="expected 4D input"):
+        BatchNorm2d(3)(values((2, 3, 4, 5, 5)))
+
+
+@pytest.mark.parametrize("learns", ["x", "weight", "both"])
+def test_gradients_have_gradients(learns):
+    """As of PyTorch's layer, for penalties on a gradient."""
+    x = values((2, 3, 5, 6)).requires_grad_(learns != "weight")
+    answers = []
+    for norm in (BatchNorm2d(3), nn.BatchNorm2d(3)):
+        norm.requires_grad_(learns != "x")
+        inputs = [t for t in (x, norm.weight) if t.requires_grad]
+        gradients = torch.autograd.grad(norm(x).pow(3).sum(), inputs, create_graph=True)
+        answers.append((*gradients, *torch.autograd.grad(sum(t.square().sum() for t in gradients), inputs)))
+    for own, plain in zip(*answers, strict=True):
+        torch.testing.assert_close(own, plain, rtol=1e-3, atol=1e-4 * plain.abs().max().item())

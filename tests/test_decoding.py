@@ -56,6 +56,23 @@ def test_dark_finds_the_peak_between_the_cells(x, y, sigma):
     assert scores.item() == pytest.approx(maps.max())
 
 
+def test_dark_finds_a_leaning_peak():
+    """Its axes are not those of the picture: sum and difference of x and y have deviations of 2 and 1."""
+    x, y = torch.arange(16.0) - 7.3, torch.arange(20.0)[:, None] - 9.4
+    leaning = torch.exp(-((x + y) ** 2) / 8 - (x - y) ** 2 / 2)
+    np.testing.assert_allclose(decode(leaning[None, None])[0][0, 0], [7.3, 9.4], atol=0.01)
+
+
+def test_dark_smooths_as_wide_as_the_peaks_are():
+    """A peak of deviation 2 in noise: smoothed less, its place is known less."""
+    random = np.random.default_rng(0)
+    points = random.uniform(8, 56, (200, 2))
+    maps = torch.from_numpy(Targets(sigma=2.0)(points, np.ones(200, bool), (64, 64))[0])[None]
+    maps = maps + 0.1 * torch.from_numpy(random.standard_normal(maps.shape).astype(np.float32))
+    narrow, wide = (np.linalg.norm(decode(maps, sigma=s)[0][0].numpy() - points, axis=1).mean() for s in (1.0, 2.0))
+    assert wide < 0.13 < narrow
+
+
 def test_dark_along_the_border_refines_the_other_axis():
     maps, _ = Targets()(np.array([[0.0, 7.3], [12.4, 15.0]]), [True, True], (16, 16))
     keypoints, _ = decode(torch.from_numpy(maps)[None])

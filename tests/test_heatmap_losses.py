@@ -33,6 +33,12 @@ def test_what_does_not_count_is_still_divided_by():
     assert prediction.grad.isfinite().all() and not prediction.grad[0, 1].any()
 
 
+def test_a_weight_scales_prediction_and_truth():
+    """As pytorch-pose's, so that the error has its square."""
+    prediction, truth, weight = example()
+    assert keypoint_errors(prediction, truth, weight / 2).tolist() == [[0.125 / 4, 2 / 4]]
+
+
 def test_the_hardest():
     prediction, truth, weight = example()
     assert heatmap_loss([prediction], truth, weight, hardest=1).item() == 2

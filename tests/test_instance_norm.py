@@ -36,6 +36,16 @@ def test_bfloat16_has_the_precise_statistics():
     torch.testing.assert_close(y.float(), expected, atol=2**-8, rtol=2**-8)  # one rounding, at the end
 
 
+def test_running_statistics_are_pytorchs():
+    ours, plain = (make(3, affine=True, track_running_stats=True) for make in (InstanceNorm2d, nn.InstanceNorm2d))
+    x = (torch.randn(2, 3, 8, 9) + 2).contiguous(memory_format=torch.channels_last)
+    for norm in (ours, plain):
+        norm(x)
+    torch.testing.assert_close(ours.running_mean, plain.running_mean)
+    assert ours.running_mean.min() > 0.1
+    torch.testing.assert_close(ours.eval()(x), plain.eval()(x))
+
+
 def test_by_hand():
     ours = InstanceNorm2d(2, eps=1e-9, affine=True)
     x = torch.tensor([[[[1.0, 3.0]], [[10.0, 30.0]]]]).contiguous(memory_format=torch.channels_last)

@@ -96,6 +96,12 @@ def test_accuracy_in_training_by_hand():
     assert heatmap_accuracy(answer, truth, keypoints=(3,)) == 0
     truth[0, 2] = 0  # not there
     assert heatmap_accuracy(answer, truth) == 0.5
+    wide = maps([(13, 40), (20, 20)])[..., :48, :], maps([(10, 40), (20, 20)])[..., :48, :]
+    assert heatmap_accuracy(*wide) == 1  # of the width, not of the height: 3.2, and not 2.4
+    assert heatmap_accuracy(maps([(12, 0), (20, 20)]), maps([(10, 0), (20, 26)])) == 0  # the first is in the first row
+    lost = answer.clone()
+    lost[0, 0] = -1  # nothing is found
+    assert heatmap_accuracy(lost, truth) == 0
     two = torch.cat([answer, truth]), torch.cat([truth, truth])
     assert heatmap_accuracy(*two) == pytest.approx((1 + 0.5) / 2)
     assert heatmap_accuracy(answer, 0 * truth) == 0

@@ -19,6 +19,7 @@ from stereohg.data.people.lsp import Lsp
 from stereohg.data.people.mpii import Mpii
 from stereohg.data.people.skeletons import COCO, LSP, MPII, Skeleton
 from stereohg.models import KeypointHourglass
+from stereohg.pose.decoding import decode
 from stereohg.pose.evaluation import evaluate_keypoints, evaluate_share, join
 from stereohg.pose.keypoints import Keypoints
 from stereohg.pose.overlay import LEFT, RIGHT, draw_keypoints
@@ -430,6 +431,17 @@ def test_crops_are_as_large_as_those_of_the_training():
         model.card = {"training": training}
         assert KeypointPredictor(model).size == (side, side)
         assert KeypointPredictor(model, size=(128, 128)).size == (128, 128)
+
+
+def test_peaks_are_decoded_as_wide_as_they_were_learnt(monkeypatch):
+    model = KeypointHourglass(num_stacks=1, num_keypoints=3)
+    for settings, sigma in (({"targets": {"sigma": 2.5}}, 2.5), ({"targets": None}, 1), ({}, 1)):
+        model.card = {"training": {"settings": settings}}
+        assert KeypointPredictor(model).sigma == sigma
+    seen = []
+    monkeypatch.setattr("stereohg.pose.prediction.decode", lambda *given: seen.append(given[1:]) or decode(*given))
+    KeypointPredictor(model, size=(64, 64), sigma=1.5)(np.zeros((64, 64, 3), np.uint8))
+    assert seen == [("dark", 1.5)]
 
 
 def test_a_prediction_of_nobody_is_no_success(tmp_path, weights, capsys):

@@ -50,6 +50,11 @@ def test_the_last_level_keeps_its_share():
     assert target.flatten().tolist() == [0.0] * 7 + [1.0]
 
 
+def test_beyond_the_last_level_nothing_is_known():
+    target = block_distribution(torch.full((1, 4, 4), 30.0), torch.ones(1, 4, 4, dtype=torch.bool), num_levels=8)
+    assert not target.any()  # 7.5 lies between the last level and one that there is not
+
+
 def test_distribution_loss_by_hand():
     similarity = torch.tensor([0.0, 0.0]).view(1, 2, 1, 1)
     assert distribution_loss(similarity, torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)).item() == pytest.approx(0.693147)

@@ -30,10 +30,10 @@ def test_predictions_and_costs(name):
     model = stereohg.create_model(name, max_disp=32)
     left, right = pair(batch=2)
     assert len(model.train()(left, right)) == HEADS[name]
-    assert len(model.costs(left, right)) == HEADS[name]
+    assert len(model.forward_with_costs(left, right)[1]) == HEADS[name]
     with torch.no_grad():
         (answer,) = model.eval()(left, right)
-        (cost,) = model.costs(left, right)
+        (cost,) = model.forward_with_costs(left, right)[1]
     assert answer.shape == (2, 64, 96)
     assert cost.shape == (2, 8, 16, 24)
     assert answer.min() >= 0 and answer.max() <= 32
@@ -44,7 +44,14 @@ def test_range_of_disparities_changes_after_building(name):
     model = stereohg.create_model(name, max_disp=64).eval()
     model.max_disp = 32
     with torch.no_grad():
-        assert model.costs(*pair())[0].shape[1] == 8
+        assert model.forward_with_costs(*pair())[1][0].shape[1] == 8
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_double_precision_stays(name):
+    model = stereohg.create_model(name, max_disp=32).double().eval()
+    with torch.no_grad():
+        assert model(*(image.double() for image in pair()))[0].dtype == torch.float64
 
 
 @pytest.mark.parametrize("value", [0, -16, 100, 24.5, float("nan"), float("inf"), None, "192"])

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._subclasses import FakeTensorMode
 
 from stereohg.nn import confidence, convex_upsample, regression, soft_argmin, upsampled_soft_argmin
 from tests import literal
@@ -156,6 +157,14 @@ def test_large_similarities_do_not_overflow():
     x = torch.zeros(1, 4, 2, 2)
     x[:, 2] = 1e4
     assert torch.isfinite(upsampled_soft_argmin(x, 16, (8, 8))).all()
+
+
+def test_fake_tensors_leave_nothing_behind():
+    """As who estimates memory without it uses them."""
+    shape, size = (1, 3, 5, 7), (20, 28)
+    with FakeTensorMode():
+        assert upsampled_soft_argmin(torch.randn(shape), 12, size).shape == (1, *size)
+    assert upsampled_soft_argmin(torch.zeros(shape), 12, size).unique().tolist() == pytest.approx([5.5])
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -14,11 +14,15 @@ from tests import runs
 
 
 class Scripted(StereoTask):
-    """Its figures are what a test wants them to be, and the weights that they are of are kept."""
+    """Its figures are what a test wants them to be; the weights that they are of, and those of each step, are kept."""
 
     def __init__(self, config, figures):
         super().__init__(config)
-        self.figures, self.seen = iter(figures), []
+        self.figures, self.seen, self.begun = iter(figures), [], []
+
+    def losses(self, network, *given):
+        self.begun.append({name: value.clone() for name, value in network.state_dict().items()})
+        return super().losses(network, *given)
 
     def validate(self, network, rank, processes, gather):
         self.seen.append({name: value.clone() for name, value in network.state_dict().items()})
@@ -81,6 +85,11 @@ def test_the_average_is_what_is_validated(tmp_path):
     task = Scripted(config, [1.0])
     network = train(task, config, tmp_path)
     runs.assert_same(task.seen[0], network.state_dict())
+    first, second = task.begun[1], runs.checkpoint(tmp_path)["network"]
+    for key, value in network.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (first[key] + second[key]) / 2)
+            assert "conv.weight" not in key or not torch.equal(first[key], second[key])
 
 
 def test_validation_comes_each_so_many_steps_or_epochs_and_at_the_end(tmp_path):

@@ -1,5 +1,6 @@
 """Our own format: what is written comes back, with its card; what is damaged is refused with its name."""
 
+import copy
 import json
 import math
 
@@ -99,6 +100,14 @@ def test_provenance_outlives_loading_and_saving(saved, tmp_path):
     card = read_card(tmp_path / "b.safetensors")
     assert (card["note"], card["metrics"], card["arguments"]["max_disp"]) == ("hi", {"EPE": 2.0}, 128)
     assert "overridden" not in card
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_a_card_tells_the_type_that_is_in_the_file(model, tmp_path, dtype):
+    save_model(copy.deepcopy(model).to(dtype), tmp_path / "a.safetensors")
+    assert read_card(tmp_path / "a.safetensors")["dtype"] == "float32"
+    types = {value.dtype for value in load_file(tmp_path / "a.safetensors").values() if value.is_floating_point()}
+    assert types == {torch.float32}
 
 
 def test_half_is_half_the_size_and_loads_as_float32(model, saved, tmp_path):

@@ -127,14 +127,16 @@ class HGStereo(StereoNetwork):
     def regress(self, costs: list[Tensor], *features: Tensor) -> list[Tensor]:
         weights = F.conv2d(features[-1], *(UPSAMPLING_GAIN * w for w in (self.upsampling.weight, self.upsampling.bias)))
         radius = None if self.training else 4 * self.radius  # what is left out would not learn to come in
+        precise = torch.promote_types(weights.dtype, torch.float32)
         disparities = [
-            convex_upsample(4 * soft_argmin(cost.float(), self.radius), weights.float(), 4, radius) for cost in costs
+            convex_upsample(4 * soft_argmin(cost.to(precise), self.radius), weights.to(precise), 4, radius)
+            for cost in costs
         ]
         return [self.output_scale * disparity for disparity in disparities]
 
     def _unit_vectors(self, x: Tensor) -> Tensor:
         """Each group of channels scaled so that the mean product of two of them is their cosine."""
-        groups = x.unflatten(1, (self.num_groups, -1)).float()
+        groups = x.unflatten(1, (self.num_groups, -1)).to(torch.promote_types(x.dtype, torch.float32))
         lengths = torch.linalg.vector_norm(groups, dim=2, keepdim=True).clamp_min(EPSILON)
         return (groups * (groups.shape[2] ** 0.5 / lengths)).to(x.dtype).flatten(1, 2)
 

@@ -76,11 +76,6 @@ class StereoNetwork(nn.Module):
         height, width = cost.shape[-2:]
         return upsampled_soft_argmin(cost, self.max_disp, (4 * height, 4 * width), self.align_corners)
 
-    def costs(self, left: Tensor, right: Tensor) -> list[Tensor]:
-        """The similarity volumes behind the predictions, in the same order."""
-        self.check_input(left, right)
-        return self.compare(*self.extract(left, right))
-
     def forward(self, left: Tensor, right: Tensor) -> list[Tensor]:
         """Disparities (B,H,W), coarse to fine, the last the answer: all heads in training, a list of one in eval."""
         return self.forward_with_costs(left, right)[0]

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import nn
@@ -60,8 +61,9 @@ def save_model(model: nn.Module, path: FilePath, card: dict | None = None, *, ha
         raise ValueError(f"{type(model).__name__} is no registered network; make it with create_model")
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     check_finite(f"the network for {path}", state)
+    dtype = torch.float16 if half else torch.float32
+    state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
     if half:
-        state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
         large = [key for key, value in state.items() if not value.isfinite().all()]
         if large:
             raise CheckpointError(f"{large[0]} is too large for float16; save {path} without half")

@@ -17,8 +17,9 @@ ROWS = 128  # added up in float32; their sums in float64
 
 class _BatchNorm(nn.modules.batchnorm._BatchNorm):
     def forward(self, x: Tensor) -> Tensor:
-        if not (self.training and _is_inexact_in_torch(x)):
+        if not (self.training and self.affine and _is_inexact_in_torch(x)):
             return super().forward(x)
+        self._check_input_dim(x)
         y, mean, variance = Normalised.apply(x, self.weight, self.bias, self.eps)
         if self.track_running_stats:
             self.num_batches_tracked.add_(1)
@@ -43,15 +44,20 @@ class Normalised(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         mean, variance = moments(x)
-        ctx.save_for_backward(x, weight, mean, (variance + eps).rsqrt())
+        ctx.save_for_backward(x, weight, bias, mean, (variance + eps).rsqrt())
+        ctx.eps = eps
         ctx.mark_non_differentiable(mean, variance)
         y = F.batch_norm(x, mean.to(x.dtype), variance.to(x.dtype), weight, bias, eps=eps)
         return y, mean, variance
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor, *_) -> tuple[Tensor | None, ...]:
-        x, weight, mean, scale = ctx.saved_tensors
+        x, weight, bias, mean, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():  # what comes out will be differentiated itself
+            y, wanted = F.batch_norm(x, None, None, weight, bias, True, eps=ctx.eps), ctx.needs_input_grad[:3]
+            inputs = [t for t, is_wanted in zip((x, weight, bias), wanted, strict=True) if is_wanted]
+            gradients = iter(torch.autograd.grad(y, inputs, gradient, create_graph=True))
+            return *(next(gradients) if is_wanted else None for is_wanted in wanted), None
         gradient = gradient.contiguous(memory_format=channels_last(x))
         count = x.numel() // x.shape[1]
         of_weight, of_bias = _of_weight_and_bias(gradient, x, mean, scale)

@@ -34,9 +34,9 @@ class Conv3d(nn.Conv3d):
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if _has_quick_ways(x) and self.padding_mode == "zeros" and not isinstance(self.padding, str):
-            if self._is_head():
+            if self._has_one_output():
                 return conv_to_one(x, weight, bias)
-            if _is_small(x) and _asks_onednn(x):
+            if _is_small(x) and asks_onednn():
                 return torch.mkldnn_convolution(x, weight, bias, self.padding, self.stride, self.dilation, self.groups)
             if _is_larger_exchanged(x) or _has_two_levels(x):
                 settings = (way[::-1] for way in (self.stride, self.padding, self.dilation))
@@ -45,17 +45,18 @@ class Conv3d(nn.Conv3d):
                 return _Convolution.apply(x, weight, bias, 1)
         return super()._conv_forward(x, weight, bias)
 
-    def _is_head(self) -> bool:
-        return (self.out_channels, self.kernel_size, self.stride, self.padding) == (1, (3,) * 3, (1,) * 3, (1,) * 3)
+    def _has_one_output(self) -> bool:
+        ones = set(self.stride) == set(self.padding) == set(self.dilation) == {1}
+        return self.out_channels == 1 and set(self.kernel_size) == {3} and ones
 
 
 class ConvTranspose3d(nn.ConvTranspose3d):
     """``torch.nn.ConvTranspose3d``; on a CPU quick on small volumes, too."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not (_has_quick_ways(x) and _is_small(x)):
-            return super().forward(x)
-        if _asks_onednn(x) and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise"):
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if output_size is not None or not (_has_quick_ways(x) and _is_small(x)):
+            return super().forward(x, output_size)
+        if asks_onednn() and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise"):
             settings = self.padding, self.output_padding, self.stride, self.dilation, self.groups
             return torch.ops.mkldnn._convolution_transpose_pointwise(
                 x, self.weight, self.bias, *settings, "none", [], ""
@@ -88,28 +89,14 @@ def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         return total if bias is None else total + bias.view(-1, 1, 1, 1)
 
 
-def convolved(conv: nn.Module, x: Tensor, plus: Tensor | None = None, relu: bool = False) -> Tensor:
-    """``relu(conv(x) + plus)``; in inference oneDNN adds and clips what it convolves before it writes it."""
-    if not _can_be_fused(conv, x, plus, relu):
-        y = conv(x) if plus is None else conv(x).add_(plus)
-        return F.relu_(y) if relu else y
-    settings = conv.weight, conv.bias, conv.padding, conv.stride, conv.dilation, conv.groups
-    if plus is None:
-        return torch.ops.mkldnn._convolution_pointwise(x, *settings, "relu", [], "")
-    return torch.ops.mkldnn._convolution_pointwise(x, plus, *settings, "add", None, "relu" if relu else None, [], "")
-
-
-def add_output(total: Tensor, layer: nn.Module, x: Tensor) -> Tensor:
-    """``total.add_(layer(x))``; for inference.
-
-    A 1-wide convolution with channels innermost is a product of matrices, which BLAS adds where the total lies.
-    """
-    conv = _only_convolution(layer)
-    if conv is None or not _adds_as_product(conv, total, x):
-        return total.add_(layer(x))
-    rows, of_total = (t.movedim(1, -1).flatten(0, -2) for t in (x, total))
-    of_total.addmm_(rows, conv.weight.flatten(1).t())
-    return total if conv.bias is None else total.add_(conv.bias.view(-1, *[1] * (x.dim() - 2)))
+def asks_onednn() -> bool:
+    """Whether oneDNN can be asked by name, past PyTorch's own choice; its answers there have no gradient."""
+    return (
+        torch.backends.mkldnn.is_available()
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.jit.is_tracing()
+    )
 
 
 class _Convolution(torch.autograd.Function):
@@ -123,16 +110,18 @@ class _Convolution(torch.autograd.Function):
         return convolve(x, weight, bias, padding=dilation, dilation=dilation)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
+        is_differentiated = torch.is_grad_enabled()  # what comes out will be
         gradient = gradient.contiguous(memory_format=channels_last(x))
         ones, dilation = [1] * (x.dim() - 2), [ctx.dilation] * (x.dim() - 2)
-        wanted = [ctx.needs_input_grad[0], False, ctx.has_bias]
-        of_x, _, of_bias = torch.ops.aten.convolution_backward(
+        wanted = [ctx.needs_input_grad[0], is_differentiated, ctx.has_bias]
+        of_x, of_weight, of_bias = torch.ops.aten.convolution_backward(
             gradient, x, weight, weight.shape[:1], ones, dilation, dilation, False, [0 for _ in ones], 1, wanted
         )
-        return of_x, weight_gradient(x, gradient, ctx.dilation), of_bias, None
+        if not is_differentiated:
+            of_weight = weight_gradient(x, gradient, ctx.dilation)
+        return of_x, of_weight, of_bias, None
 
 
 class _MovedSum(torch.autograd.Function):
@@ -147,7 +136,6 @@ class _MovedSum(torch.autograd.Function):
         return total.unsqueeze(1)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, gradient: Tensor) -> Tensor:
         levels = gradient.shape[2]
         padded = F.pad(gradient[:, 0], (0, 0, 0, 0, 1, 1))
@@ -170,48 +158,12 @@ def _learns_by_products(conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor) 
         and set(conv.kernel_size) == {3}
         and set(conv.stride) == {1}
         and conv.padding == conv.dilation
-        and conv.dilation[0] == conv.dilation[-1]
+        and len(set(conv.dilation)) == 1
         and (conv.dilation[0] == 1 or x.dim() == 4)
         and conv.groups == 1
         and conv.padding_mode == "zeros"
         and min(weight.shape[:2]) >= FEWEST_CHANNELS
         and prod(x.shape[-2:]) >= FEWEST_PIXELS
-    )
-
-
-def _can_be_fused(conv: nn.Module, x: Tensor, plus: Tensor | None, relu: bool) -> bool:
-    return (
-        (relu or plus is not None)
-        and isinstance(conv, nn.Conv2d | nn.Conv3d)
-        and x.device.type == "cpu"
-        and x.dtype == conv.weight.dtype == torch.float32
-        and (plus is None or plus.dtype == torch.float32)
-        and conv.padding_mode == "zeros"
-        and not isinstance(conv.padding, str)
-        and not torch.compiler.is_compiling()
-        and _asks_onednn(x)
-        and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
-    )
-
-
-def _only_convolution(layer: nn.Module) -> nn.Module | None:
-    """What a layer consists of, when that is one convolution."""
-    parts = [part for part in layer.children() if not isinstance(part, nn.Identity)] or [layer]
-    return parts[0] if len(parts) == 1 and isinstance(parts[0], nn.Conv2d | nn.Conv3d) else None
-
-
-def _adds_as_product(conv: nn.Conv2d | nn.Conv3d, total: Tensor, x: Tensor) -> bool:
-    return (
-        not torch.is_grad_enabled()
-        and x.device.type == "cpu"
-        and x.dtype == total.dtype == conv.weight.dtype
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and set(conv.kernel_size) == set(conv.stride) == {1}
-        and set(conv.padding) == {0}
-        and conv.groups == 1
-        and is_channels_last(x)
-        and is_channels_last(total)
     )
 
 
@@ -229,16 +181,6 @@ def _is_small(x: Tensor) -> bool:
 def _is_larger_exchanged(x: Tensor) -> bool:
     """Whether it would, and would not with D and W exchanged, since it does not count W."""
     return _is_small(x) and prod(x.shape[:2]) * x.shape[4] * x.shape[3] > SMALL
-
-
-def _asks_onednn(x: Tensor) -> bool:
-    """Whether oneDNN can be asked by name, past PyTorch's own choice; its answers there have no gradient."""
-    return (
-        torch.backends.mkldnn.is_available()
-        and not torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.jit.is_tracing()
-    )
 
 
 def _has_two_levels(x: Tensor) -> bool:

@@ -7,11 +7,14 @@ hourglass; chaining hourglasses gives a stack. Whether it works on images or on 
 import torch
 from torch import Tensor, nn
 
-from stereohg.nn.convolution import add_output
+from stereohg.nn.fusion import add, add_output
+from stereohg.nn.layers import only_part
 
 
 class Hourglass(nn.Module):
     """``act(skip(x) + up(inner(down(x))))``.
+
+    Without gradients the sum lies where ``up`` put its answer, so that a hook on ``up`` has to copy what it keeps.
 
     Args:
         down: takes x to half its size.
@@ -39,6 +42,10 @@ class Hourglass(nn.Module):
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """x to the same spatial size; a ``skip`` given here replaces the one computed from x (PSMNet's stacks)."""
         up = self.up(self.inner(self.down(x)))
-        if torch.is_grad_enabled() or up is x:
+        if torch.is_grad_enabled() or _share_memory(up, x):
             return self.act((self.skip(x) if skip is None else skip) + up)
-        return self.act(add_output(up, self.skip, x) if skip is None else up.add_(skip))  # nothing else wants it
+        return self.act(add_output(up, only_part(self.skip), x) if skip is None else add(up, skip))
+
+
+def _share_memory(one: Tensor, other: Tensor) -> bool:
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()

@@ -41,6 +41,7 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     def _has_quick_way(self, x: Tensor) -> bool:
         return (
             self.affine
+            and not self.track_running_stats
             and not torch.compiler.is_compiling()  # first: what is asked of the layout ties a trace to one size
             and x.device.type in ("cpu", "meta")  # where memory is estimated, as a CPU wants it
             and x.dim() == 4

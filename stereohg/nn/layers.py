@@ -3,11 +3,13 @@
 Shapes: B batch, C channels, D disparity levels, H height, W width; (B,C,H,W) for ``dim=2``, (B,C,D,H,W) for ``dim=3``.
 """
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stereohg.nn.batch_norm import BatchNorm2d, BatchNorm3d
-from stereohg.nn.convolution import Conv2d, Conv3d, ConvTranspose3d, convolved
+from stereohg.nn.convolution import Conv2d, Conv3d, ConvTranspose3d
+from stereohg.nn.fusion import convolved, has_hooks
 from stereohg.nn.instance_norm import InstanceNorm2d
 
 CONVOLUTION = {2: Conv2d, 3: Conv3d}
@@ -55,6 +57,11 @@ class ConvNormAct(nn.Sequential):
         transposed: bool = False,
     ):
         super().__init__()
+        if kernel_size % 2 == 0 or (transposed and dilation != 1):
+            raise ValueError(
+                f"kernel_size is {kernel_size} and dilation {dilation}; the first must be odd, and the second 1 where"
+                " transposed=True"
+            )
         padding = dilation * (kernel_size // 2)
         if transposed:
             rest = stride - 1 if isinstance(stride, int) else tuple(step - 1 for step in stride)
@@ -89,6 +96,14 @@ def conv_norm_act(
     if plus is not None:
         y = y.add_(plus)
     return y if relu is None else relu(y)
+
+
+def only_part(layer: nn.Module) -> nn.Module:
+    """What a chain of layers comes down to, when all but one do nothing; else the layer itself."""
+    if type(layer) not in (nn.Sequential, ConvNormAct) or has_hooks(layer):
+        return layer
+    parts = [part for part in layer if type(part) is not nn.Identity]
+    return parts[0] if len(parts) == 1 else layer
 
 
 def folded(conv: nn.Module, norm: nn.Module) -> tuple[nn.Module, nn.Module]:
@@ -144,6 +159,8 @@ class Bottleneck(nn.Module):
         self.conv2, self.norm3 = folded(self.conv2, self.norm3)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = conv_norm_act(self.conv1, self.norm2, self.act, self.act(self.norm1(x)))
+        y = self.norm1(x)
+        y = F.relu(y) if y is x else self.act(y)
+        y = conv_norm_act(self.conv1, self.norm2, self.act, y)
         y = conv_norm_act(self.conv2, self.norm3, self.act, y)
         return convolved(self.conv3, y, plus=self.skip(x))

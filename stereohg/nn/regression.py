@@ -81,7 +81,7 @@ def upsampled_soft_argmin_at_once(
 ) -> Tensor:
     """``upsampled_soft_argmin`` with the whole volume, of a 4-D resize, products of matrices and a softmax alone."""
     like = similarity.dtype, similarity.device
-    up_levels = linear_weights.__wrapped__(similarity.shape[1], max_disp, align_corners, *like)  # none traced is kept
+    up_levels = _linear_weights.__wrapped__(similarity.shape[1], max_disp, align_corners, *like)  # none traced is kept
     full = F.interpolate(similarity, size, mode="bilinear", align_corners=align_corners).permute(0, 2, 3, 1)
     return (full @ up_levels.T).softmax(3) @ torch.arange(max_disp, dtype=like[0], device=like[1])
 
@@ -126,10 +126,9 @@ class _UpsampledRows:
     def __init__(self, similarity: Tensor, max_disp: int, size: tuple[int, int], align_corners: bool):
         batch, coarse_levels, coarse_height, coarse_width = similarity.shape
         height, width = size
-        like = similarity.dtype, similarity.device
-        self.up_levels = linear_weights(coarse_levels, max_disp, align_corners, *like)
-        self.up_rows = linear_weights(coarse_height, height, align_corners, *like)
-        self.up_columns = linear_weights(coarse_width, width, align_corners, *like)
+        self.up_levels = linear_weights(coarse_levels, max_disp, align_corners, similarity)
+        self.up_rows = linear_weights(coarse_height, height, align_corners, similarity)
+        self.up_columns = linear_weights(coarse_width, width, align_corners, similarity)
         self.levels = torch.arange(max_disp, dtype=similarity.dtype, device=similarity.device)
         self.wide = (similarity @ self.up_columns.T).transpose(1, 2).contiguous()  # (B,h,d,W)
         self.wide_gradient: Tensor | None = None
@@ -168,9 +167,16 @@ def source_position(index: int, coarse: int, fine: int, align_corners: bool) -> 
     return min(max((index + 0.5) * coarse / fine - 0.5, 0.0), coarse - 1.0)
 
 
+def linear_weights(coarse: int, fine: int, align_corners: bool, like: Tensor) -> Tensor:
+    """(fine,coarse): what each of the coarse samples gives to each fine one in linear upsampling of ``like``."""
+    make = (
+        _linear_weights if type(like) is Tensor else _linear_weights.__wrapped__
+    )  # others may be fake, as is the answer
+    return make(coarse, fine, align_corners, like.dtype, like.device)
+
+
 @lru_cache(maxsize=64)
-def linear_weights(coarse: int, fine: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(fine,coarse): what each of the coarse samples gives to each fine one in linear upsampling."""
+def _linear_weights(coarse: int, fine: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False), torch.no_grad():
         each = torch.eye(coarse, dtype=dtype).unsqueeze(0)
         return F.interpolate(each, fine, mode="linear", align_corners=align_corners)[0].T.contiguous().to(device)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.data.people.crop import STRIDE, Window
+from stereohg.data.people.heatmaps import Targets
 from stereohg.data.people.samples import check_size, make_crop
 from stereohg.data.people.skeletons import SKELETONS, Skeleton
 from stereohg.data.preprocess import Picture, as_rgb, normalise
@@ -38,6 +39,7 @@ class KeypointPredictor:
             card says of the training, or 256x256.
         flip: the mean with the mirrored crop's heatmaps.
         decoding: "dark", "quarter" or "argmax"; see ``decode``.
+        sigma: of the peaks that the network learnt, for "dark"; None is what the card says of the training, or 1.
         published: crops, decoding and rounding are pytorch-pose's (``PublishedCrop``, "quarter"), for its figures.
         skeleton: of the network's keypoints; None is the one in its card, or MPII's 16, COCO's 17 or LSP's 14.
         batch_size: crops that go through the network at once.
@@ -55,6 +57,7 @@ class KeypointPredictor:
         size: tuple[int, int] | None = None,
         flip: bool = False,
         decoding: Decoding = "dark",
+        sigma: float | None = None,
         published: bool = False,
         skeleton: Skeleton | None = None,
         batch_size: int = 8,
@@ -64,7 +67,8 @@ class KeypointPredictor:
         if not isinstance(model, KeypointHourglass):
             raise ValueError(f"{type(model).__name__} is no keypoint network; make or load a keypoint_hourglass")
         card = getattr(model, "card", {})
-        size = _trained_size(card) if size is None else size
+        settings = _training_settings(card)
+        size = 2 * (settings.get("size", SIZE),) if size is None else size
         check_size(size)
         if published and size[0] != size[1]:
             raise ValueError(f"size is {size}; the published crop is square")
@@ -84,6 +88,7 @@ class KeypointPredictor:
         self.normalisation = card.get("normalisation", {})
         self.size, self.flip, self.batch_size = tuple(size), flip, batch_size
         self.decoding, self.published = "quarter" if published else decoding, published
+        self.sigma = (settings.get("targets") or {}).get("sigma", Targets.sigma) if sigma is None else sigma
 
     @torch.inference_mode()
     def forward(self, image: Tensor) -> Tensor:
@@ -119,7 +124,7 @@ class KeypointPredictor:
             batch = slice(start, start + self.batch_size)
             pictures = [crop.warp(image) for crop, image in zip(crops[batch], images[batch], strict=True)]
             heatmaps = self.heatmaps(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))
-            cells, peaks = (answer.cpu().numpy() for answer in decode(heatmaps, self.decoding))
+            cells, peaks = (answer.cpu().numpy() for answer in decode(heatmaps, self.decoding, self.sigma))
             keypoints[batch] = [crop.from_heatmap(own) for crop, own in zip(crops[batch], cells, strict=True)]
             scores[batch] = peaks
         return keypoints.astype(np.float32), scores.astype(np.float32)
@@ -172,12 +177,11 @@ def predict_keypoints(
     return predictor(image, boxes)
 
 
-def _trained_size(card: dict) -> tuple[int, int]:
-    """Of the crops that the network learnt from, where the card tells it."""
+def _training_settings(card: dict) -> dict:
+    """Those that the network learnt with, where the card tells them."""
     training = card.get("training")
     settings = training.get("settings") if isinstance(training, dict) else None
-    size = settings.get("size", SIZE) if isinstance(settings, dict) else SIZE
-    return size, size
+    return settings if isinstance(settings, dict) else {}
 
 
 def _skeleton(card: dict, num_keypoints: int) -> Skeleton:

@@ -112,6 +112,7 @@ class KeypointTask:
             next(network.parameters()).device,
             config.precision,
             size=dataset.size,
+            sigma=dataset.targets.sigma,
             published=config.published,
             skeleton=dataset.skeleton,
         )

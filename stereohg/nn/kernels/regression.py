@@ -38,8 +38,9 @@ class UpsampledSoftArgmin(torch.autograd.Function):
         _launch(
             _gradient, similarity, max_disp, size, align_corners, disparity, normaliser, gradient.contiguous(), wide
         )
-        like = align_corners, similarity.dtype, similarity.device
-        up_rows, up_columns = (linear_weights(few, many, *like) for few, many in zip(coarse, size, strict=True))
+        up_rows, up_columns = (
+            linear_weights(few, many, align_corners, similarity) for few, many in zip(coarse, size, strict=True)
+        )
         return torch.einsum("yh,bydx->bdhx", up_rows, wide) @ up_columns, None, None, None
 
 
