@@ -16,9 +16,11 @@ NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 def seen_by_both(disparity: np.ndarray, right_disparity: np.ndarray) -> np.ndarray:
     """True (H,W) where the right picture shows the left one's pixel: inside, agreed upon around it, behind nothing."""
-    y, x = np.mgrid[: disparity.shape[0], : disparity.shape[1]].astype(np.float32)
-    landed = x - disparity
-    seen = cv2.remap(right_disparity.astype(np.float32), landed, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    width = disparity.shape[1]
+    landed = np.arange(width, dtype=np.float32) - disparity
+    low = np.clip(np.floor(landed), 0, width - 1).astype(int)
+    at_low, at_high = (np.take_along_axis(right_disparity, at, 1) for at in (low, np.minimum(low + 1, width - 1)))
+    seen = at_low + np.clip(landed - low, 0, 1) * (at_high - at_low)
     is_inside = landed >= 0
     differs = is_inside & ((np.abs(seen - disparity) > TOLERANCE) | is_behind(disparity))
     return is_inside & (cv2.dilate(differs.astype(np.uint8), NEIGHBOURS) == 0)

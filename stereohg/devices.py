@@ -25,8 +25,12 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
         chosen = torch.device(names[0] if device == "auto" else device)
     except RuntimeError as error:
         raise ValueError(f"device is {device!r}; it must be 'auto' or one of {', '.join(names)}") from error
-    if not here.get(chosen.type, True):
-        raise ValueError(f"device is {device!r}, which is not here; this machine's PyTorch has {', '.join(names)}")
+    try:
+        torch.zeros(1, device=chosen).item()  # which "meta" cannot tell
+    except Exception as error:  # each kind of device has its own ways to be absent
+        raise ValueError(
+            f"device is {device!r}, which is not here; this machine's PyTorch has {', '.join(names)}"
+        ) from error
     return chosen
 
 

@@ -41,8 +41,7 @@ class Disparity:
 
     def confident(self, least: float) -> "Disparity":
         """The same, with what has less than this confidence marked as not valid."""
-        if not 0 <= least <= 1:
-            raise ValueError(f"the least confidence is {least}; it must lie in [0,1]")
+        check_confidence(least)
         return replace(self, valid=self.valid & (self.confidence >= least))
 
     def to_depth(
@@ -81,7 +80,7 @@ class Disparity:
         """Points (N,3) float32 metres, x right, y down, z forward, and colours (N,3) uint8 (grey when not given).
 
         They are seen from the camera of this ``side``, whose picture has the ``colours``. ``centre`` is its principal
-        point (default: the calibration's, or the middle of the picture); the others are those of ``to_depth``.
+        point (default: the calibration's, or the left picture's middle); the others are those of ``to_depth``.
         """
         if colours is None:
             rgb = np.full((*self.values.shape, 3), 128, np.uint8)
@@ -91,7 +90,8 @@ class Disparity:
         depth = self.to_depth(calibration, min_depth=min_depth, max_depth=max_depth)
         if self.side == "right":
             calibration = calibration.of_right()
-        return depth_to_points(depth, rgb, calibration.focal, centre or calibration.centre, focal_y=calibration.focal_y)
+        centre = calibration.centre if centre is None else centre
+        return depth_to_points(depth, rgb, calibration.focal, centre, focal_y=calibration.focal_y)
 
     def _calibration(self, focal: float | StereoCalibration, baseline: float | None, doffs: float) -> StereoCalibration:
         height, width = self.values.shape
@@ -103,3 +103,9 @@ class Disparity:
         if baseline is None:
             raise ValueError("baseline is missing: the distance of the cameras in metres (or give a StereoCalibration)")
         return StereoCalibration(focal, baseline, ((width - 1) / 2, (height - 1) / 2), doffs)
+
+
+def check_confidence(least: float) -> None:
+    """Raises ValueError where no confidence could be compared with it."""
+    if not 0 <= least <= 1:
+        raise ValueError(f"the least confidence is {least}; it must lie in [0,1]")

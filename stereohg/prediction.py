@@ -247,8 +247,8 @@ class _Search:
         return values[0].cpu().numpy(), sureness[0, 0].cpu().numpy(), self._notes(share, wider)
 
     def mean_confidence(self, left: np.ndarray, right: np.ndarray, scale: float) -> float:
-        """Of the pair at another scale, over the network's own range."""
-        return _Search(self.predictor, scale, None, self.max_memory)(left, right)[1].mean()
+        """Of the pair at another scale, over the same range."""
+        return _Search(self.predictor, scale, self.levels / self.scale, self.max_memory)(left, right)[1].mean()
 
     def _notes(self, share: float, wider: int) -> list[str]:
         if share <= RANGE_SHARE:

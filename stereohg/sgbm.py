@@ -6,6 +6,7 @@ import numpy as np
 from stereohg.data.preprocess import Picture, as_rgb
 
 BLOCK = 5
+NARROWEST = 3  # pictures that it takes, pixels
 FRACTION = 16  # StereoSGBM answers in sixteenths of a pixel
 
 
@@ -14,7 +15,15 @@ def sgbm_disparity(left: Picture, right: Picture, max_disp: int = 192) -> np.nda
 
     The pair is padded on the left by ``max_disp`` (a multiple of 16), so that the left border is matched too, and
     pixels without an answer take the lower of their row's nearest answers: what is hidden is background.
+
+    Raises:
+        ValueError: ``max_disp`` is no positive multiple of 16, or a picture narrower than 3 pixels.
     """
+    if max_disp < FRACTION or max_disp % FRACTION:
+        raise ValueError(f"max_disp is {max_disp}; for StereoSGBM it must be a positive multiple of {FRACTION}")
+    left, right = as_rgb(left), as_rgb(right)
+    if left.shape[1] < NARROWEST:
+        raise ValueError(f"the pictures are {left.shape[1]} pixels wide; StereoSGBM wants {NARROWEST} at least")
     matcher = cv2.StereoSGBM_create(
         minDisparity=0,
         numDisparities=max_disp,
@@ -29,7 +38,7 @@ def sgbm_disparity(left: Picture, right: Picture, max_disp: int = 192) -> np.nda
         mode=cv2.STEREO_SGBM_MODE_HH,
     )
     pair = [
-        cv2.copyMakeBorder(np.round(255 * as_rgb(picture)).astype(np.uint8), 0, 0, max_disp, 0, cv2.BORDER_REPLICATE)
+        cv2.copyMakeBorder(np.round(255 * picture).astype(np.uint8), 0, 0, max_disp, 0, cv2.BORDER_REPLICATE)
         for picture in (left, right)
     ]
     disparity = matcher.compute(*pair)[:, max_disp:].astype(np.float32) / FRACTION

@@ -83,7 +83,8 @@ def push_model(
     model = model if isinstance(model, nn.Module) else load_model(model)
     with tempfile.TemporaryDirectory() as folder:
         save_model(model, Path(folder) / WEIGHTS, card, half=half)
-        (Path(folder) / "README.md").write_text(card_in_words(read_card(Path(folder) / WEIGHTS), repository))
+        readme = card_in_words(read_card(Path(folder) / WEIGHTS), repository)
+        (Path(folder) / "README.md").write_text(readme, encoding="utf-8")
         try:
             api = hub.HfApi(library_name="stereohg")
             api.create_repo(repository, private=private, exist_ok=True)

@@ -213,6 +213,9 @@ def test_calibrate_says_in_one_line_what_is_wrong(tmp_path, pictures, capsys):
     file = tmp_path / "calibration.yml"
     assert main(["calibrate", *sides, "--board", "7x5", "--square", "0.03", "-o", str(file)]) == 1
     assert "3 pairs can be used" in capsys.readouterr().err
+    nowhere = ["calibrate", "nothing", "nothing", "--board", "7x5", "--square", "0.03", "-o", "calibration.json"]
+    assert main(nowhere) == 1  # told before any picture is read
+    assert "calibration.json would hold YAML; name it .yml" in " ".join(capsys.readouterr().err.split())
     assert not file.exists()
 
 

@@ -242,6 +242,12 @@ def test_ros(tmp_path):
     assert Rectifier(cameras).calibration.baseline == pytest.approx(0.12)
 
 
+def test_ros_files_with_a_side_twice_in_their_names(tmp_path):
+    left = ros_pair(tmp_path)
+    pair = [own.rename(tmp_path / f"bright_{own.name}") for own in (left, tmp_path / "right.yaml")]
+    assert read_calibration(pair[0]) == read_calibration(pair[1])
+
+
 def test_ros_message(tmp_path):
     message = (
         "height: 480\nwidth: 640\ndistortion_model: plumb_bob\nD: [0, 0, 0, 0, 0]\nK: [5, 0, 3, 0, 5, 2, 0, 0, 1]\n"

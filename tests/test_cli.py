@@ -116,6 +116,8 @@ def test_errors_are_one_line(folders, capsys):
     assert capsys.readouterr().err.strip() == "stereohg predict: nope.png: no such picture or folder"
     assert main(["predict", f"{folders}/left", f"{folders}/right", "-o", "one.pfm"]) == 1
     assert "give a folder" in capsys.readouterr().err
+    assert main(["predict", "nope.png", "neither.png", "--min_confidence", "2"]) == 1
+    assert "the least confidence is 2.0; it must lie in [0,1]" in " ".join(capsys.readouterr().err.split())
     assert main(["predict", f"{folders}/left/0.png", f"{folders}/right/0.png", "-o", "one.jpg"]) == 1
     assert "one.jpg is neither a folder that exists nor a file" in capsys.readouterr().err
 

@@ -44,4 +44,9 @@ def test_what_cannot_be_compared(scene, capsys):
         assert main(["compare", *pair, *options, "-o", str(scene / "c.png")]) == 1
         assert told in capsys.readouterr().err
     assert main(["compare", pair[0], str(scene / "small.png"), "-o", str(scene / "c.png")]) == 1
+    Image.new("RGB", (2, 9)).save(scene / "thin.png")
+    assert main(["compare", *[str(scene / "thin.png")] * 2, "--models", "sgbm", "-o", str(scene / "c.png")]) == 1
+    assert "the pictures are 2 pixels wide; StereoSGBM wants 3" in " ".join(capsys.readouterr().err.split())
+    assert main(["compare", "nothing.png", "nothing.png", "-o", str(scene / "c.foo")]) == 1
+    assert "c.foo would be a figure; name it .png or .pdf" in " ".join(capsys.readouterr().err.split())
     assert not (scene / "c.png").exists()

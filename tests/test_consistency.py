@@ -32,6 +32,17 @@ def test_a_pixel_is_what_may_differ():
     assert not seen_by_both(left, right - 1.01).any()
 
 
+def test_between_two_pixels_by_hand():
+    """Column 3 with a 1.5 lands halfway between a 1 and a 4, which is 2.5: a pixel more, and no more than that."""
+    left, right = rows([1.5] * 4), rows([1, 1, 4, 4])
+    assert seen_by_both(left, right).tolist() == [[False, False, True, True]]
+    assert seen_by_both(left, right + rows([0, 0, 0.1, 0])).tolist() == [[False, False, False, False]]
+
+
+def test_pictures_may_be_wider_than_opencv_likes():
+    assert seen_by_both(*np.zeros((2, 1, 40000), np.float32)).all()
+
+
 def test_what_is_behind_something_nearer():
     """Column 6 with a 4 lands on column 2, and so does column 3 with a 1; column 4 lands beside it."""
     disparity = rows([0, 0, 0, 1, 1, 1, 4, 1])

@@ -211,8 +211,10 @@ def test_options_that_cannot_be(tmp_path, options, told):
         export(BasicBlock(3, 3), tmp_path / "model.onnx")
 
 
-def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("stereohg.exporting._runner", lambda *_: lambda pictures: [np.zeros((1, 64, 96), np.float32)])
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch, value):
+    answer = np.full((1, 64, 96), value, np.float32)
+    monkeypatch.setattr("stereohg.exporting._runner", lambda *_: lambda pictures: [answer])
     with pytest.raises(ValueError, match="differs from PyTorch"):
         export(stereohg.load_model("hgstereo_s", max_disp=32), tmp_path / "model.pt2", "torch", size=(64, 96))
     assert not list(tmp_path.iterdir())

@@ -113,6 +113,15 @@ def test_read_image_reads_bitmaps_of_16_bits_for_three_channels(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "a.bmp"), [[[255, 0, 0]]])
 
 
+def test_read_image_takes_any_size(tmp_path, monkeypatch):
+    """Pillow's limit holds for others as before."""
+    Image.new("L", (8, 8)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 31)  # twice as many are an error
+    assert read_image(tmp_path / "large.png").shape == (8, 8, 3)
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(tmp_path / "large.png")
+
+
 def test_read_image_refuses_what_is_no_picture(tmp_path):
     (tmp_path / "notes.png").write_text("not a picture")
     with pytest.raises(ValueError, match=r"notes\.png is not a whole picture"):

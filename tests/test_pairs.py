@@ -59,6 +59,14 @@ def test_a_file_may_be_named_like_a_pattern(tree):
     assert find_pairs(odd, tree / "right" / "b.png")[0][0].left == odd
 
 
+def test_hidden_files_are_no_pictures(tree):
+    """Which macOS leaves on sticks, and a killed process where it wrote."""
+    (tree / "left" / "._a.png").touch()
+    (tree / "right" / ".0123456789abcdef.png").touch()
+    pairs, alone = find_pairs(tree / "left", tree / "right")
+    assert len(pairs) == 2 and not alone
+
+
 def test_pictures_without_a_partner_are_named(tree):
     (tree / "left" / "c.png").touch()
     (tree / "right" / "d.png").touch()

@@ -102,8 +102,21 @@ def test_a_network_says_what_it_is_padded_with():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 1700), (1700, 1), (3, 40)])
 def test_thin_pictures(size):
-    result = Predictor(Constant(level=0))(noise(*size), noise(*size, seed=1))
-    assert result.values.shape == size
+    for options in ({}, {"flip": True}, {"left_right_check": True}):
+        result = Predictor(Constant(level=0))(noise(*size), noise(*size, seed=1), **options)
+        assert result.values.shape == size
+
+
+class Doubtful(Constant):
+    def compare(self, left, right):
+        return [0 * similarity for similarity in super().compare(left, right)]
+
+
+def test_a_doubtful_pair_is_tried_the_other_way_round_over_the_range_that_was_asked_for():
+    network = Doubtful(level=1, max_disp=320)
+    Predictor(network)(noise(300, 600), noise(300, 600, seed=1), max_disp=96, scale=0.5)
+    # 150x300 once, and 256x512 both ways, in which 96 px of 600 are 82; the levels are a multiple of 16
+    assert [(height, levels) for height, _, levels in network.fed] == [(160, 48), (256, 96), (256, 96)]
 
 
 def test_warnings_point_at_the_caller():
@@ -204,6 +217,9 @@ def test_device_precision_and_model_are_checked(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="device is 'cuda', which is not here"):
         Predictor(Constant(level=1), device="cuda")
+    for absent in ("xpu", "vulkan", "hpu", "meta"):
+        with pytest.raises(ValueError, match=f"device is '{absent}', which is not here"):
+            Predictor(Constant(level=1), device=absent)
     with pytest.raises(ValueError, match="precision is 'double'"):
         Predictor(Constant(level=1), precision="double")
     with pytest.raises(ValueError, match="KeypointHourglass is no stereo network"):
@@ -280,3 +296,5 @@ def test_result_to_files_depth_and_points(answer, scene, tmp_path):
     assert points.shape == colours.shape == (128 * 256, 3)
     assert np.array_equal(colours[0], scene.left[0, 0])
     np.testing.assert_allclose(points[0, 2], depth[0, 0])
+    moved, _ = answer.to_points(100, 0.5, 2, centre=np.array([0.0, 0.0]))
+    assert moved[0, :2].tolist() == [0, 0]

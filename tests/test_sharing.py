@@ -102,7 +102,7 @@ def test_push(tmp_path, uploads, capsys):
     assert capsys.readouterr().out == "pushed: hf://owner/name\n"
     assert uploads == {"repository": "owner/name", "private": True}
     assert sorted(path.name for path in (tmp_path / "owner/name").iterdir()) == ["README.md", "model.safetensors"]
-    front, text = (tmp_path / "owner/name/README.md").read_text().split("---\n", 2)[1:]
+    front, text = (tmp_path / "owner/name/README.md").read_text(encoding="utf-8").split("---\n", 2)[1:]
     front = yaml.safe_load(front)
     assert front["license"] == "mit" and "hgstereo_s" in front["tags"] and "metrics" in front
     assert 'stereohg.load_model("hf://owner/name")' in text

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stereohg.calibration.cameras import StereoCalibration
 from stereohg.cli import main
 from stereohg.data.files import read_disparity
 from stereohg.data.motorcycle import CALIBRATION, motorcycle
@@ -133,6 +134,14 @@ def test_every_value_arrives_as_it_is(browser, tmp_path):
     from selenium.webdriver.common.by import By
 
     assert "focal length is guessed, 96 px (a view 53° wide)" in browser.find_element(By.CLASS_NAME, "note").text
+
+
+def test_pixels_that_are_not_square_are_told_to_the_cloud(tmp_path):
+    left, disparity = np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.full((HEIGHT, WIDTH), 5, np.float32)
+    camera = StereoCalibration(100, 0.5, ((WIDTH - 1) / 2, (HEIGHT - 1) / 2), focal_y=50)
+    write_page(tmp_path / "p.html", left, disparity, calibration=camera)
+    page = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert '"focal": 100' in page and '"focal_y": 50' in page and page.count("scene.focal_y") == 2
 
 
 def test_the_cloud_is_drawn_turned_and_thinned(browser, predicted):

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from stereohg.comparison import comparison_figure
 from stereohg.data.files import read_image
-from stereohg.visual import colour_disparity, comparison_figure, error_map
+from stereohg.visual import colour_disparity, error_map
 
 BLACK, GREY = [0, 0, 0], [128, 128, 128]
 
@@ -117,7 +118,7 @@ def test_comparison_figure_refuses_other_input(tmp_path, scene):
 
 def test_comparison_figure_names_an_unknown_format_and_leaves_nothing(tmp_path, scene):
     pytest.importorskip("matplotlib")
-    with pytest.raises(ValueError, match="'xyz' is not supported"):
+    with pytest.raises(ValueError, match="figure.xyz would be a figure; name it .png or .pdf"):
         comparison_figure(tmp_path / "figure.xyz", **scene)
     assert not list(tmp_path.iterdir())
 

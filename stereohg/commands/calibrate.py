@@ -12,7 +12,7 @@ from rich.table import Table
 from stereohg.calibration.boards import Board, Chessboard, Pattern, View, make_board
 from stereohg.calibration.calibrate import Calibration
 from stereohg.calibration.calibrate import calibrate as run
-from stereohg.calibration.formats.opencv import write_rig
+from stereohg.calibration.formats.opencv import check_name, write_rig
 from stereohg.data.files import read_image, write_png
 from stereohg.data.pairs import Pair, find_pairs
 
@@ -53,6 +53,7 @@ def calibrate(
     Returns:
         The exit status.
     """
+    check_name(output)
     described = make_board(board, square, pattern, marker, dictionary, legacy)
     pairs, problems = find_pairs(left, right)
     views, left_out, size = {}, {}, None

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stereohg.commands.outputs import check_outputs
+from stereohg.comparison import check_figure, disparity_gallery
 from stereohg.data.files import read_disparity
 from stereohg.data.preprocess import as_rgb
 from stereohg.devices import Precision
@@ -18,7 +19,6 @@ from stereohg.models.stereo import MAX_DISP_MULTIPLE
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.sgbm import sgbm_disparity
-from stereohg.visual import disparity_gallery
 
 SGBM = "sgbm"
 
@@ -49,6 +49,7 @@ def compare(
     if not names or len(set(names)) < len(names):
         raise ValueError(f"models is {models!r}; it must name different ones, such as {DEFAULT_MODEL},{SGBM}")
     check_outputs([output], [left, right] if truth is None else [left, right, truth])
+    check_figure(output)
     pictures = as_rgb(left), as_rgb(right)
     if pictures[0].shape != pictures[1].shape:
         raise ValueError(f"{left} is {pictures[0].shape[:2]} and {right} {pictures[1].shape[:2]} (H,W); a pair has one")

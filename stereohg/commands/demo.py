@@ -7,13 +7,14 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from stereohg.comparison import check_figure, comparison_figure
 from stereohg.data.files import write_png, write_points
 from stereohg.data.motorcycle import CALIBRATION, motorcycle
 from stereohg.measure import Cost, measured
 from stereohg.metrics import disparity_metrics
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.sgbm import sgbm_disparity
-from stereohg.visual import colour_disparity, comparison_figure
+from stereohg.visual import colour_disparity
 
 
 def demo(output: Path = Path("stereohg_demo"), model: str = DEFAULT_MODEL) -> None:
@@ -23,6 +24,8 @@ def demo(output: Path = Path("stereohg_demo"), model: str = DEFAULT_MODEL) -> No
         output: folder for the disparity, the figure and the point cloud.
         model: a bundled name or the path of a weights file.
     """
+    figure, cloud = output / "motorcycle_figure.png", output / "motorcycle.ply"
+    check_figure(figure)
     left, right, truth, known = motorcycle()
     predictor = Predictor(model)
     with measured() as our_cost:
@@ -39,7 +42,6 @@ def demo(output: Path = Path("stereohg_demo"), model: str = DEFAULT_MODEL) -> No
     table.add_row("StereoSGBM", *_row(sgbm, truth, known, sgbm_cost))
     console.print(table)
 
-    figure, cloud = output / "motorcycle_figure.png", output / "motorcycle.ply"
     comparison_figure(figure, left, ours.values, sgbm, truth, known, title="Middlebury Motorcycle")
     ours.save(output / "motorcycle.pfm")
     ours.save(output / "motorcycle.png")

@@ -19,7 +19,7 @@ from stereohg.data.pairs import Pair, find_pairs
 from stereohg.data.preprocess import as_rgb
 from stereohg.data.videos import VIDEO_SUFFIXES
 from stereohg.devices import Precision
-from stereohg.disparity import Disparity
+from stereohg.disparity import Disparity, check_confidence
 from stereohg.measure import measured
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, PairWarning, Predictor
@@ -95,6 +95,7 @@ def predict(
     """
     if Path(left).suffix.lower() in VIDEO_SUFFIXES:
         raise ValueError(f"{left} is a video; use stereohg video")
+    check_confidence(min_confidence)
     pairs, problems = find_pairs(left, right)
     names = [pair.name for pair in pairs]
     targets = _targets(output, names, format, DISPARITY_SUFFIXES)

@@ -8,6 +8,7 @@ import io
 import math
 import re
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -351,6 +352,18 @@ def read_bytes(path: FilePath) -> bytes:
     return path.read_bytes()
 
 
+@contextmanager
+def _of_any_size() -> Iterator[None]:
+    """Pillow's limit of 179 megapixels is for pictures of strangers; these are the user's own."""
+    with _PILLOWS_LIMIT:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+_PILLOWS_LIMIT = threading.Lock()
 _PNM_HEADER = re.compile(_BLANK.join([rb"P[2356]", rb"\d+", rb"\d+", rb"(?P<largest>\d+)"]))
 
 
@@ -360,7 +373,8 @@ def _decode(path: FilePath, data: bytes) -> tuple[Image.Image, int]:
     A PNM says itself what its largest value is, of a camera with 12 bits 4095.
     """
     try:
-        image = Image.open(io.BytesIO(data))
+        with _of_any_size():
+            image = Image.open(io.BytesIO(data))
         is_16_bit = ";16" in str(image.tile)  # the stored form, which load() forgets
         pnm = _PNM_HEADER.match(data)
         largest = int(pnm["largest"]) if pnm else 65535 if is_16_bit else 255

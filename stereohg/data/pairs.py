@@ -56,7 +56,7 @@ def _named(where: Path) -> dict[str, Path]:
         paths, name_of = sorted(map(Path, glob(str(where), recursive=True))), _wildcard_text(where)
     found: dict[str, Path] = {}
     for path in paths:
-        if path.suffix.lower() in PICTURE_SUFFIXES:
+        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."):
             name = name_of(path)
             if name in found:
                 raise ValueError(f"{found[name]} and {path} are both named {name!r}; keep one")

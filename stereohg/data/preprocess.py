@@ -78,7 +78,10 @@ def normalise(image: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequenc
 
 def to_tensor(image: np.ndarray, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> Tensor:
     """RGB float32 (H,W,3) in [0,1] to network input (3,H,W)."""
-    return normalise(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1), mean, std)
+    image = np.ascontiguousarray(image)
+    if min(image.strides) < 0:  # of a mirrored picture one pixel wide, which counts as contiguous
+        image = image.copy()
+    return normalise(torch.from_numpy(image).permute(2, 0, 1), mean, std)
 
 
 class Padding:

@@ -47,9 +47,9 @@ class Report:
             disable=not (self.tells and self.console.is_terminal),
         )
         if self.tells and self.history.exists():
-            lines = self.history.read_text().splitlines(keepends=True)
+            lines = self.history.read_text(encoding="utf-8").splitlines(keepends=True)
             with replacing(self.history) as temporary:
-                temporary.write_text("".join(line for line in lines if _step_of(line) <= start))
+                temporary.write_text("".join(line for line in lines if _step_of(line) <= start), encoding="utf-8")
 
     def __enter__(self) -> "Report":
         self.bar.start()

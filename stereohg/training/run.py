@@ -135,7 +135,7 @@ class Run:
     def __enter__(self) -> "Run":
         if self.rank == 0:
             with replacing(self.folder / "settings.yaml") as temporary:
-                temporary.write_text(yaml.safe_dump(plain(self.config), sort_keys=False))
+                temporary.write_text(yaml.safe_dump(plain(self.config), sort_keys=False), encoding="utf-8")
         self.accelerator.init_trackers("stereohg", init_kwargs={"tensorboard": {"purge_step": self.progress.step + 1}})
         config = self.config
         start = self.progress.step

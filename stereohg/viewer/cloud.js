@@ -25,7 +25,7 @@ const SPLAT = {
  * unknown; `colours` the picture's RGBA bytes; `confidence` of each pixel, or undefined.
  */
 function makeCloud(canvas, scene, at, colours, confidence) {
-  const { width, height, focal } = scene;
+  const { width, height } = scene;
   const step = Math.ceil(Math.sqrt((width * height) / MOST_POINTS));
   const positions = [], shades = [], sureness = [], depths = [];
   for (let y = 0; y < height; y += step) {
@@ -56,7 +56,7 @@ function makeCloud(canvas, scene, at, colours, confidence) {
   marker.frustumCulled = marker.visible = false;
   const world = new THREE.Scene().add(cloud, marker);
 
-  const view = (360 / Math.PI) * Math.atan(height / 2 / focal);
+  const view = (360 / Math.PI) * Math.atan(height / 2 / scene.focal_y);
   const camera = new THREE.PerspectiveCamera(view, width / height, middle / 1000, middle * 1000);
   const renderer = new THREE.WebGLRenderer({ canvas, alpha: true });
   const controls = new THREE.OrbitControls(camera, canvas);

@@ -43,7 +43,7 @@ function depthOf(i) {
 function pointOf(i) {
   const z = depthOf(i), x = i % width, y = Math.floor(i / width);
   if (!Number.isFinite(z)) return null;
-  return [((x - scene.centre[0]) * z) / scene.focal, ((scene.centre[1] - y) * z) / scene.focal, -z];
+  return [((x - scene.centre[0]) * z) / scene.focal, ((scene.centre[1] - y) * z) / scene.focal_y, -z];
 }
 
 let cloud = null;

@@ -76,6 +76,7 @@ def write_page(
         "width": width,
         "height": height,
         "focal": camera.focal,
+        "focal_y": camera.focal_y,
         "baseline": camera.baseline if calibration else None,
         "doffs": camera.doffs,
         "centre": camera.centre,

@@ -70,14 +70,19 @@ def _size(size: tuple[int, int] | None) -> dict[str, Any]:
     return {} if size is None else {"image_width": size[0], "image_height": size[1]}
 
 
-def _write(path: FilePath, entries: dict[str, Any]) -> None:
+def check_name(path: FilePath) -> None:
+    """Raises ValueError where a calibration cannot be written under this name."""
     if Path(path).suffix.lower() not in (".yml", ".yaml"):
         raise ValueError(f"{path} would hold YAML; name it .yml")
+
+
+def _write(path: FilePath, entries: dict[str, Any]) -> None:
+    check_name(path)
     storage = cv2.FileStorage(".yml", cv2.FILE_STORAGE_WRITE | cv2.FILE_STORAGE_MEMORY)
     for key, value in entries.items():
         storage.write(key, value)
     with replacing(path) as temporary:
-        temporary.write_text(storage.releaseAndGetString())
+        temporary.write_text(storage.releaseAndGetString(), encoding="utf-8")
 
 
 class _Storage:

@@ -79,6 +79,6 @@ def _both(path: Path, other: FilePath | None) -> tuple[_Info, _Info]:
             f"{path} is the camera_info of one camera; name both files alike, with 'left' and 'right' in them, such as "
             "left.yaml and right.yaml"
         )
-    is_right = other is None and "right" in path.name and path.name.replace("right", "left") == beside.name
+    is_right = other is None and "left".join(path.name.rsplit("right", 1)) == beside.name
     first, second = (beside, path) if is_right else (path, beside)
     return _Info(first), _Info(second)
