@@ -26,7 +26,9 @@ from stereohg.calibration.cameras import StereoCalibration
 from stereohg.data.files import replacing, write_png
 from stereohg.data.preprocess import as_rgb
 from stereohg.data.stereo import StereoDataset, StereoSample, collate
+from stereohg.data.workers import prepare_worker, reading
 from stereohg.metrics import BAD_THRESHOLDS, ErrorSums, error_sums, per_image, per_pixel
+from stereohg.models.scale import searched_range
 from stereohg.prediction import Predictor
 from stereohg.viewer import write_page
 from stereohg.visual import colour_disparity, error_map
@@ -131,12 +133,14 @@ class PairResult:
         index: in its set.
         sums: of errors, by region; regions without a pixel are left out, "all" is always there.
         masked: how many pixels do not count, by reason.
+        beyond: how many count that are nearer than the network searches.
     """
 
     name: str
     index: int
     sums: dict[str, ErrorSums]
     masked: dict[str, int]
+    beyond: int = 0
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,10 @@ class Evaluation:
         """How many pixels of the evaluated pairs do not count, by reason."""
         return dict(sum((Counter(pair.masked) for pair in self.pairs), Counter()))
 
+    def beyond(self) -> int:
+        """How many pixels count that are nearer than the network searches, so that it cannot be right there."""
+        return sum(pair.beyond for pair in self.pairs)
+
     def check(self) -> "Evaluation":
         """Itself; ValueError, with the reasons, when no pair gave a figure."""
         if not self.pairs:
@@ -188,6 +196,7 @@ class Evaluation:
                 for name, sums in self.regions().items()
             },
             "masked_pixels": self.masked(),
+            "pixels_beyond_the_range": self.beyond(),
             "skipped": [asdict(pair) for pair in self.skipped],
         }
 
@@ -259,31 +268,32 @@ def evaluate_share(
         raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
     on_pair = on_pair or (lambda result: None)
     pairs: list[PairResult] = []
-    told = dataset.problems if 0 in indices else []  # once, by whoever has the first pair
+    told = dataset.problems if 0 in indices or not len(dataset) else []  # once, by whoever has the first pair
     skipped = [SkippedPair("", problem, failed=True) for problem in told]
 
-    def usable() -> Iterator[_Pair]:
-        own = torch.Generator().manual_seed(0)  # or the loader would draw from the global one
-        pairs_read = DataLoader(
-            _Pairs(dataset, protocol),
-            None,
-            sampler=indices,
-            num_workers=workers,
-            collate_fn=_as_it_is,
-            generator=own,
-        )
-        for pair in pairs_read:
+    def usable(prepared: Iterator[_Pair | SkippedPair]) -> Iterator[_Pair]:
+        for pair in prepared:
             if isinstance(pair, SkippedPair):
                 skipped.append(pair)
                 on_pair(pair)
             else:
                 yield pair
 
-    for group in _groups(usable(), batch_size):
-        answers = _disparities(predictor, [pair.sample for pair in group], protocol)
-        for pair, answer in zip(group, answers, strict=True):
-            pairs.append(_result(pair, answer))
-            on_pair(pairs[-1])
+    loader = DataLoader(
+        _Pairs(dataset, protocol),
+        None,
+        sampler=indices,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        worker_init_fn=prepare_worker,
+        generator=torch.Generator().manual_seed(0),  # or the loader would draw from the global one
+    )
+    with reading(loader) as prepared:
+        for group in _groups(usable(prepared), batch_size):
+            answers = _disparities(predictor, [pair.sample for pair in group], protocol)
+            for pair, answer in zip(group, answers, strict=True):
+                pairs.append(_result(pair, answer, searched_range(predictor.model)))
+                on_pair(pairs[-1])
     return Evaluation(protocol, pairs, skipped)
 
 
@@ -427,7 +437,7 @@ def _disparities(predictor: Predictor, samples: list[StereoSample], protocol: Pr
     return predictor.forward(*images)[:, -height:, :width].cpu().numpy()
 
 
-def _result(pair: _Pair, answer: np.ndarray) -> PairResult:
+def _result(pair: _Pair, answer: np.ndarray, searched: float) -> PairResult:
     sample, masks = pair.sample, {"all": pair.counted}
     for mask, inside, outside in ((sample.visible, "noc", "occ"), (sample.foreground, "fg", "bg")):
         if mask is not None:
@@ -436,7 +446,9 @@ def _result(pair: _Pair, answer: np.ndarray) -> PairResult:
         sums = {name: error_sums(answer, sample.disparity, mask, THRESHOLDS) for name, mask in masks.items()}
     except ValueError as error:
         raise ValueError(f"{sample.name}: {error}") from error
-    return PairResult(sample.name, pair.index, {name: own for name, own in sums.items() if own.pixels}, pair.masked)
+    beyond = int(np.count_nonzero(pair.counted & (sample.disparity > searched)))
+    sums = {name: own for name, own in sums.items() if own.pixels}
+    return PairResult(sample.name, pair.index, sums, pair.masked, beyond)
 
 
 def _as_it_is(pair: _Pair | SkippedPair) -> _Pair | SkippedPair:

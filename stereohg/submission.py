@@ -8,6 +8,7 @@ The names are checked before the first prediction, each map before it is written
 is well, or not at all. The same disparities and seconds make the same bytes.
 """
 
+import logging
 import re
 import time
 import zipfile
@@ -19,10 +20,14 @@ from typing import Literal
 
 import numpy as np
 
+from stereohg.calibration.formats import read_calibration
 from stereohg.data.files import PNG_LIMIT, replacing, write_disparity
 from stereohg.data.registry import create_dataset
 from stereohg.data.stereo import StereoFiles
+from stereohg.models.scale import searched_range
 from stereohg.prediction import Predictor
+
+logger = logging.getLogger("stereohg")
 
 BenchmarkName = Literal["kitti2012", "kitti2015", "eth3d", "middleburyQ", "middleburyH", "middleburyF"]
 METHOD = re.compile(r"[A-Za-z0-9_-]+")
@@ -106,6 +111,8 @@ def write_submission(
     if not METHOD.fullmatch(method):
         raise ValueError(f"method is {method!r}; it is part of file names: letters, digits, - and _")
     pairs = list(_listed(wanted, root, incomplete))
+    for _, files in pairs:
+        _warn_of_range(files, searched_range(predictor.model))
 
     written = []
     with replacing(output) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -144,6 +151,16 @@ def _listed(wanted: Benchmark, root: str | Path, incomplete: bool) -> Iterator[t
                 "(incomplete tries with fewer)"
             )
         yield from ((split, own) for own in files)
+
+
+def _warn_of_range(files: StereoFiles, searched: float) -> None:
+    """Of disparities that the set says there are and the network cannot answer with."""
+    camera = None if files.calibration is None else read_calibration(files.calibration)
+    if camera is not None and camera.ndisp is not None and camera.ndisp > searched:
+        logger.warning(
+            f"{files.name} has disparities of up to {camera.ndisp} px, and {searched:.0f} px are searched; see"
+            " --max_disp"
+        )
 
 
 def _stored(values: np.ndarray, wanted: Benchmark, name: str) -> bytes:

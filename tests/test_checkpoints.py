@@ -124,7 +124,7 @@ def test_a_disk_without_room_is_told_in_numbers(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_is_told(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file/checkpoints cannot take the run's checkpoints .*or give another"):
+    with pytest.raises(OSError, match="file/checkpoints cannot take the run's checkpoints .*; give another"):
         Checkpoints(tmp_path / "file" / "checkpoints").prepare(SIZE)
 
 

@@ -5,6 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from stereohg.cli import main
 from stereohg.commands.data import data
 from stereohg.data import check, eth3d, kitti, middlebury, sceneflow
 from stereohg.data.check import check_data, recognise, warped_differences
@@ -122,6 +123,28 @@ def test_a_wrong_scale_shows_in_the_warp(tmp_path):
     assert any("a.npy has no known pixel" in problem for problem in check_data(tmp_path).problems)
 
 
+def test_zeros_are_told_where_they_are_many(tmp_path):
+    trees.own_folders(tmp_path, ".npy")
+    assert not any("exactly 0" in fact for fact in check_data(tmp_path).facts)
+    for name in "ab":
+        np.save(tmp_path / f"disparity/{name}.npy", np.where(np.isfinite(trees.sparse()), trees.sparse(), 0))
+    assert any("of the known pixels are exactly 0, which is a disparity" in fact for fact in check_data(tmp_path).facts)
+
+
+def test_options_of_ones_own_set(tmp_path, capsys):
+    trees.own_folders(tmp_path, ".npy")
+    for name in "ab":
+        np.save(tmp_path / f"disparity/{name}.npy", trees.sparse() * 4)
+    assert main(["data", "check", str(tmp_path)]) == 1
+    assert main(["data", "check", str(tmp_path), "--options.scale", "4"]) == 0
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/pairs.txt").write_text("left/a.png right/a.png\n")
+    assert main(["data", "check", str(tmp_path / "lists/pairs.txt"), "--options.root", str(tmp_path)]) == 0
+    trees.eth3d(tmp_path / "eth3d")
+    problems = check_data(tmp_path / "eth3d", options={"scale": 2}).problems
+    assert "only a set of one's own has options (scale)" in problems
+
+
 def test_malformed_lists_are_told(tmp_path):
     (tmp_path / "pairs.txt").write_text("one\n")
     (problem,) = check_data(tmp_path / "pairs.txt").problems
@@ -129,6 +152,8 @@ def test_malformed_lists_are_told(tmp_path):
 
 
 def test_what_is_not_known(tmp_path):
+    (tmp_path / "subset/train/image_clean").mkdir(parents=True)
+    assert "is FlyingThings3D_subset, which lacks pairs" in check_data(tmp_path / "subset").problems[0]
     trees.kitti(tmp_path / "kitti", 2012, (0,))
     assert recognise(tmp_path) is None
     for folder in (tmp_path, tmp_path / "kitti/training", tmp_path / "kitti/training/colored_0"):

@@ -6,8 +6,10 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
+from stereohg.data.check import recognise
 from stereohg.data.eth3d import Eth3d
 from stereohg.data.folder import StereoFolder
 from stereohg.data.kitti import GWCNET_VAL_2012, GWCNET_VAL_2015, Kitti2012, Kitti2015
@@ -59,6 +61,18 @@ def test_scene_flow(tmp_path, tree, sign):
     test = SceneFlow(tmp_path, "test", "cleanpass")
     assert [files.name for files in test.files] == ["flyingthings3d/TEST/B/0002/0006"]
     assert test[0].disparity[ROW, 0] == THERE and test[0].right_disparity is None
+
+
+def test_scene_flow_in_webp(tmp_path):
+    """As Freiburg packs it, too."""
+    expected = [files.name for files in SceneFlow(trees.scene_flow(tmp_path), images="cleanpass").files]
+    for folder in list(tmp_path.rglob("*frames_cleanpass")):
+        folder.rename(folder.with_name(f"{folder.name}_webp"))
+    for picture in list(tmp_path.rglob("*.png")):
+        Image.open(picture).save(picture.with_suffix(".webp"), lossless=True)
+        picture.unlink()
+    there = SceneFlow(tmp_path, images="cleanpass")
+    assert [files.name for files in there.files] == expected and there[0].left.shape == (trees.HEIGHT, trees.WIDTH, 3)
 
 
 def test_scene_flow_final_pass_and_parts(tmp_path):
@@ -132,6 +146,17 @@ def test_a_negative_code_is_unknown_wherever_it_stands(tmp_path, unknown):
     sample = sparse_folder(tmp_path, unknown)
     assert sample.valid[:3].all() and not sample.valid[3:].any()
     assert (sample.disparity[:3] == 12).all() and (sample.disparity[3:] == 0).all()
+
+
+def test_several_codes_turn_no_map_round(tmp_path):
+    """Fewer values than there are true ones: 12, 13 and 14."""
+    trees.own_folders(tmp_path, ".npy")
+    values = np.full((trees.HEIGHT, trees.WIDTH), -1, np.float32)
+    values[:3] = [[12], [13], [14]]
+    values[5, 5] = -2
+    np.save(tmp_path / "disparity/a.npy", values)
+    sample = StereoFolder(tmp_path)[0]
+    assert sample.valid[:3].all() and sample.valid.sum() == 3 * trees.WIDTH and sample.disparity.max() == 14
 
 
 @pytest.mark.parametrize("unknown", [-1, -16])
@@ -259,6 +284,19 @@ def test_eth3d(tmp_path):
 
 
 # --- one's own ------------------------------------------------------------------------------------------------------
+
+
+def test_eth3d_unpacked_into_one_folder(tmp_path):
+    trees.eth3d(tmp_path)
+    for part in ("two_view_training", "two_view_training_gt"):
+        for scene in (tmp_path / part).iterdir():
+            (tmp_path / scene.name).mkdir(exist_ok=True)
+            for file in scene.iterdir():
+                file.rename(tmp_path / scene.name / file.name)
+            scene.rmdir()
+        (tmp_path / part).rmdir()
+    sample = Eth3d(tmp_path)[0]
+    assert sample.valid.any() and sample.visible is not None and recognise(tmp_path) == "eth3d"
 
 
 @pytest.mark.parametrize("ending", [".pfm", ".png", ".npy", ".tiff"])

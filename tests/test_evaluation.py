@@ -290,6 +290,37 @@ def test_sets_that_there_are_not(tmp_path):
         create_dataset("folder", trees.own_folders(tmp_path), ground_truth="noc")
 
 
+def test_a_root_belongs_to_sets_that_have_one(tmp_path):
+    for name in ("motorcycle", "synthetic"):
+        with pytest.raises(ValueError, match=f"{name} lies in no folder, and root is own.csv; say which set that is"):
+            create_dataset(name, "own.csv")
+
+
+def test_a_list_may_have_its_paths_elsewhere(tmp_path):
+    trees.own_folders(tmp_path / "data")
+    (tmp_path / "pairs.txt").write_text("left/a.png right/a.png disparity/a.pfm\n")
+    assert len(create_dataset("folder", tmp_path / "pairs.txt", root=tmp_path / "data", on_error="skip")) == 1
+
+
+def test_files_that_are_all_missing_are_the_reason(tmp_path):
+    (tmp_path / "pairs.txt").write_text("l.png r.png d.pfm\n")
+    with pytest.raises(ValueError, match=r"none gives a figure \(.*l.png and .*r.png and .*d.pfm not found\)"):
+        run(create_dataset("folder", tmp_path / "pairs.txt", on_error="skip"))
+
+
+def test_what_is_nearer_than_the_network_searches_is_counted(tmp_path):
+    """A fourth of a picture's 16 pixels of truth, at 17 px, where 16 are searched."""
+    root = trees.own_folders(tmp_path, ".npy")
+    truth = np.full((trees.HEIGHT, trees.WIDTH), np.nan, np.float32)
+    truth[:4, :4], truth[0, :4] = 16, 17
+    for name in "ab":
+        np.save(root / f"disparity/{name}.npy", truth)
+    network = Answers()
+    network.max_disp = 16
+    result = run(create_dataset("folder", root), network=network)
+    assert result.beyond() == result.summary()["pixels_beyond_the_range"] == 8
+
+
 def test_options_reach_the_set(tmp_path):
     noc = create_dataset("kitti2015", trees.kitti(tmp_path, 2015), ground_truth="noc")
     assert not noc[0].valid[trees.HIDDEN].any()

@@ -76,6 +76,12 @@ class _NoBar:
     def update(self, *arguments, **options): ...
 
 
+def test_a_run_that_begins_anew_has_no_lines_of_the_one_before(tmp_path):
+    (tmp_path / "history.jsonl").write_text('{"step": 0}\n{"step": 1}\n')
+    report(tmp_path)
+    assert (tmp_path / "history.jsonl").read_text() == ""
+
+
 def test_validation_is_told_by_its_own_names(tmp_path):
     own = report(tmp_path)
     own.validation(4, {"all.per_pixel.epe": 1.5})

@@ -10,7 +10,7 @@ from torch import nn
 from stereohg.commands.train import train
 from stereohg.data.synthetic import SyntheticStereo
 from stereohg.data.transforms import Colour, OccludingPatch, VerticalShift
-from stereohg.training.config import Augmentation, LossConfig
+from stereohg.training.config import Augmentation, DataConfig, LossConfig
 from stereohg.training.self_supervision import (
     SelfSupervisedTask,
     moved,
@@ -100,6 +100,13 @@ def test_every_pixel_counts_and_no_truth_is_seen(wall):
     assert own.counts(own.collate([own.uncounted(own.samples[0])])).tolist() == [0]
     network = Given(torch.ones(1, trees.HEIGHT, trees.WIDTH)).requires_grad_(False)
     assert set(own.pictures(network, batch)) == {"left", "prediction"}
+
+
+def test_no_disparity_is_read(tmp_path):
+    trees.own_folders(tmp_path)
+    (tmp_path / "disparity/a.pfm").write_bytes(b"damaged")
+    config = replace(PHOTOMETRIC, data=DataConfig("folder", tmp_path), augmentation=Augmentation(crop=None))
+    assert SelfSupervisedTask(config).samples[0].valid.all()
 
 
 def test_parts_add_up():

@@ -11,7 +11,7 @@ from stereohg.data.motorcycle import Motorcycle
 from stereohg.models.checkpoint import CheckpointError
 from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, read_card, save_model
-from stereohg.training.config import Augmentation, DataConfig, LossConfig, StereoModelConfig
+from stereohg.training.config import Augmentation, DataConfig, LossConfig, StereoModelConfig, ValidationConfig
 from stereohg.training.initial import training_before
 from stereohg.training.self_supervision import SelfSupervisedTask
 from stereohg.training.stereo import StereoTask, start
@@ -157,6 +157,25 @@ def test_validation_takes_the_root_of_training_where_it_has_none(tmp_path):
     assert isinstance(task(data=data, validation_data=DataConfig("motorcycle")).validation, Motorcycle)
     assert task(data=data, validation_data=DataConfig("kitti2015"), protocol="gwcnet").protocol.padded == (384, 1248)
     assert not task(data=data).validates
+
+
+def test_validation_on_what_is_learnt_is_told(tmp_path, caplog):
+    data = DataConfig("folder", trees.own_folders(tmp_path))
+    StereoTask(replace(runs.TINY, data=data, validation_data=DataConfig("folder")))
+    assert "validation_data is what is learnt from" in caplog.text
+    caplog.clear()
+    StereoTask(replace(runs.TINY, data=replace(data, split=None), validation_data=DataConfig("motorcycle")))
+    StereoTask(replace(runs.TINY, validation_data=runs.TINY.data))
+    assert not caplog.text
+
+
+def test_a_region_that_the_set_does_not_know_is_refused_at_once(tmp_path):
+    data = DataConfig("folder", trees.own_folders(tmp_path))
+    metric = ValidationConfig(metric="noc.per_pixel.epe")
+    with pytest.raises(ValueError, match="validation_data does not tell what is noc"):
+        StereoTask(replace(runs.TINY, data=data, validation_data=DataConfig("folder"), validation=metric))
+    kitti = DataConfig("kitti2015", trees.kitti(tmp_path / "kitti", 2015))
+    StereoTask(replace(runs.TINY, data=kitti, validation_data=kitti, validation=metric))
 
 
 def test_scenes_to_validate_on_are_others():

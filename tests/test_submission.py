@@ -68,6 +68,16 @@ def test_middlebury_names_the_method(tmp_path):
     assert float((tmp_path / "unpacked" / "testQ" / "Australia" / "timeours.txt").read_text()) >= 0
 
 
+def test_disparities_beyond_the_range_are_told(tmp_path, caplog):
+    root = trees.middlebury(tmp_path)
+    calibration = root / "trainingQ/Adirondack/calib.txt"
+    calibration.write_text(calibration.read_text().replace("ndisp=70", "ndisp=64"))
+    write("middleburyQ", root)
+    told = [record.getMessage() for record in caplog.records]
+    rest = "has disparities of up to 70 px, and 64 px are searched; see --max_disp"
+    assert told == [f"{scene} {rest}" for scene in ("Motorcycle", "Australia")]
+
+
 def test_equal_answers_make_equal_archives(tmp_path):
     root = trees.kitti(tmp_path, 2015)
     first = write("kitti2015", root)[1].read_bytes()

@@ -9,17 +9,20 @@ from dataclasses import replace
 import pytest
 import torch
 
+from stereohg.data.transforms import RandomCrop
 from stereohg.models.weights import load_model, read_card
 from stereohg.training.config import (
+    Augmentation,
     CheckpointConfig,
+    DataConfig,
     OptimiserConfig,
     ReportConfig,
     ScheduleConfig,
     ValidationConfig,
 )
-from stereohg.training.run import count_steps
+from stereohg.training.run import Run, count_steps
 from stereohg.training.stereo import StereoTask
-from tests import runs
+from tests import runs, trees
 from tests.runs import TINY
 
 # figures every fourth step, so that the checkpoints of the second and sixth lie between two of them
@@ -181,6 +184,31 @@ def test_a_checkpoint_of_another_run_is_refused(whole):
         runs.begin(other, whole)
     with pytest.raises(ValueError, match="06.pt has 6 steps behind it, of 5; give at least as many"):
         runs.begin(replace(WHOLE, steps=5), whole)
+
+
+def test_another_number_of_samples_is_another_set(whole):
+    task = StereoTask(WHOLE)
+    task.samples.length = 4
+    with pytest.raises(ValueError, match="06.pt is of a run over 5 samples, and data now has 4"):
+        Run(task, WHOLE, whole)
+
+
+def test_what_was_left_out_of_the_set_is_told(tmp_path, capsys):
+    trees.own_folders(tmp_path / "set")
+    (tmp_path / "set/right/b.png").unlink()
+    data = DataConfig("folder", tmp_path / "set", on_error="skip")
+    config = replace(WHOLE, data=data, steps=1, batch_size=1, augmentation=Augmentation(crop=RandomCrop(32, 64)))
+    runs.run(config, tmp_path / "run")
+    assert "skipped:" in capsys.readouterr().err
+    (tmp_path / "pairs.txt").write_text("l.png r.png d.pfm\n")
+    with pytest.raises(ValueError, match="there is nothing to learn from: .*l.png"):
+        runs.run(replace(config, data=replace(data, root=tmp_path / "pairs.txt")), tmp_path / "none")
+
+
+def test_trackers_that_are_not_installed_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("accelerate.accelerator.filter_trackers", lambda names, folder: names[:1])
+    with pytest.raises(ModuleNotFoundError, match="report.trackers names wandb, not installed here: pip install wandb"):
+        runs.begin(replace(WHOLE, report=ReportConfig(trackers=["tensorboard", "wandb"])), tmp_path)
 
 
 def test_what_may_change_is_accepted(whole):

@@ -7,8 +7,9 @@ import torch
 
 from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, read_card
-from stereohg.training.config import CheckpointConfig, ValidationConfig
+from stereohg.training.config import CheckpointConfig, ReportConfig, ValidationConfig
 from stereohg.training.loop import train
+from stereohg.training.settings import validates_otherwise
 from stereohg.training.stereo import StereoTask
 from tests import runs
 
@@ -57,6 +58,19 @@ def test_what_a_run_begins_with_stays_the_best_until_others_are(tmp_path):
     runs.assert_same(best.state_dict(), create_model("hgstereo_s", **runs.SMALL_NETWORK).state_dict())
     assert read_card(tmp_path / "best.safetensors")["training"]["steps"] == 0
     assert scripted(tmp_path, [], before=True).seen == []
+
+
+def test_other_pairs_have_a_best_of_their_own():
+    before = {"validation_data": {"name": "folder", "root": "/a/one.csv"}}
+    moved, other = ({"validation_data": {"name": "folder", "root": root}} for root in ("/b/one.csv", "/a/two.csv"))
+    assert not validates_otherwise(before, moved) and validates_otherwise(before, other)
+
+
+def test_the_step_that_patience_ends_with_is_told(tmp_path):
+    settings = ValidationConfig(every_epochs=0, every_steps=1, patience=1)
+    config = replace(runs.VALIDATED, steps=9, validation=settings, report=ReportConfig(every=0))
+    train(Scripted(config, [1.0, 2.0]), config, tmp_path)
+    assert [row["step"] for row in runs.history(tmp_path) if "loss" in row] == [2]
 
 
 def test_patience_ends_the_run(tmp_path, capsys):

@@ -25,7 +25,7 @@ from stereohg.evaluation import (
 )
 from stereohg.evaluation import evaluate as run
 from stereohg.metrics import per_image, per_pixel
-from stereohg.models.scale import set_search
+from stereohg.models.scale import searched_range, set_search
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.version import __version__
@@ -96,7 +96,8 @@ def evaluate(
     else:
         sets = [_named_set(data, split, root)]
     rules = [FULL if protocol == "zero-shot" else choose_protocol(protocol, name) for name, _, _ in sets]
-    datasets = [create_dataset(name, folder, part, on_error="skip", **(options or {})) for name, part, folder in sets]
+    options = {"on_error": "skip", **(options or {})}
+    datasets = [create_dataset(name, folder, part, **options) for name, part, folder in sets]
     network = load_model(model, align_corners=align_corners, output_scale=output_scale)
     set_search(network, max_disp, scale)
     predictor = Predictor(network, device, precision)
@@ -118,6 +119,13 @@ def evaluate(
         if protocol != "zero-shot":
             console.print(metrics_table(result, title))
         tell_left_out(result, title, console)
+        if result.beyond():
+            console.print(
+                f"{title}: {result.beyond()} of the pixels that count have disparities beyond the"
+                f" {searched_range(network):.0f} px that are searched; see --max_disp",
+                style="yellow",
+                soft_wrap=True,
+            )
         if output is not None:
             stem = title.replace(" ", "_")
             result.save_csv(output / f"{stem}_pairs.csv")
@@ -127,7 +135,7 @@ def evaluate(
         console.print(zero_shot_table(documents))
     if output is not None:
         made = {"stereohg": __version__, "torch": torch.__version__, "precision": str(predictor.dtype).split(".")[1]}
-        about = {"model": model, "max_disp": round(network.max_disp / network.scale), "scale": network.scale, **made}
+        about = {"model": model, "max_disp": round(searched_range(network)), "scale": network.scale, **made}
         save_json(output / "metrics.json", {**about, "protocol": protocol, "sets": documents})
         console.print(f"written: {output / 'metrics.json'}", soft_wrap=True)
     return int(len(results) < len(sets) or any(pair.failed for result in results for pair in result.skipped))

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ from stereohg.data.stereo import StereoDataset, StereoSample
 
 SetName = Literal["sceneflow", "kitti2012", "kitti2015", "middlebury", "middlebury2014", "eth3d", "folder"]
 ARCHIVES = (".zip", ".tar", ".bz2", ".gz", ".7z")
+MANY_ZEROS = 0.05  # of the known pixels
 SMALL_MOTION = 1.0  # pixels; below, warping tells nothing
 
 
@@ -56,19 +57,23 @@ TITLES: dict[SetName, str] = {
     "eth3d": "ETH3D, two views",
     "folder": "a set of one's own",
 }
+WHOLE_FLYINGTHINGS = "take the whole FlyingThings3D (frames_cleanpass or frames_finalpass, and disparity)"
 NOT_SCENE_FLOW = (
     "this is KITTI 2015, whose archive is called data_scene_flow.zip; the Scene Flow sets (FlyingThings3D, Monkaa, "
     "Driving) are another download, from Freiburg"
 )
 
 
-def check_data(root: str | Path, expect: SetName | None = None, samples: int = 8) -> Report:
+def check_data(
+    root: str | Path, expect: SetName | None = None, samples: int = 8, options: dict[str, Any] | None = None
+) -> Report:
     """Looks through a folder, or a table or list of pairs.
 
     Args:
         root: what training would be given.
         expect: which set it should be; None takes any.
         samples: pairs of each part that are read fully.
+        options: of a set of one's own: ``scale``, and of a table or list ``root``; see ``StereoFolder``.
     """
     root, report = Path(root), Report()
     if root.is_file() and root.suffix.lower() in ARCHIVES:
@@ -86,7 +91,10 @@ def check_data(root: str | Path, expect: SetName | None = None, samples: int = 8
         report.problems.append(NOT_SCENE_FLOW)
     elif expect not in (None, report.layout):
         report.problems.append(f"it was to be {TITLES[expect]}")
-    for part in PARTS[report.layout](root):
+    if options and report.layout != "folder":
+        report.problems.append(f"only a set of one's own has options ({', '.join(options)})")
+    parts = _own(root, options or {}) if report.layout == "folder" else PARTS[report.layout](root)
+    for part in parts:
         _check_part(part, samples, report)
     return report
 
@@ -107,6 +115,8 @@ def recognise(root: Path) -> SetName | None:
     for name, folders in signs.items():
         if any((root / folder).is_dir() for folder in folders):
             return name
+    if any(root.glob(f"{eth3d.SCENE}/disp0GT.pfm")):
+        return "eth3d"
     return "middlebury2014" if any(root.glob("*/disp0.pfm")) else None
 
 
@@ -154,6 +164,10 @@ def _eth3d(root: Path) -> list[Part]:
     ]
 
 
+def _own(source: Path, options: dict[str, Any]) -> list[Part]:
+    return [Part("pairs", lambda: StereoFolder(source, on_error="skip", **options))]
+
+
 PARTS: dict[SetName, Callable[[Path], list[Part]]] = {
     "sceneflow": _scene_flow,
     "kitti2012": _kitti(Kitti2012),
@@ -161,7 +175,6 @@ PARTS: dict[SetName, Callable[[Path], list[Part]]] = {
     "middlebury": _middlebury,
     "middlebury2014": lambda root: [Part("2014", lambda: Middlebury(root, "2014", on_error="skip"))],
     "eth3d": _eth3d,
-    "folder": lambda root: [Part("pairs", lambda: StereoFolder(root, on_error="skip"))],
 }
 
 
@@ -195,7 +208,7 @@ def _pairs(count: int) -> str:
 def _read_some(dataset: StereoDataset, part: str, samples: int, report: Report) -> None:
     """Reads some pairs and looks whether their ground truth fits."""
     misfits: list[str] = []
-    known, sizes, judged = [], [], 0
+    known, zeros, sizes, judged = [], [], [], 0
     chosen = np.unique(np.linspace(0, len(dataset) - 1, samples).round().astype(int))
     for index in chosen:
         try:
@@ -207,6 +220,7 @@ def _read_some(dataset: StereoDataset, part: str, samples: int, report: Report) 
         if dataset.files[index].disparity is None:
             continue
         known.append(float(sample.valid.mean()))
+        zeros.append(np.count_nonzero(sample.disparity[sample.valid] == 0) / max(1, np.count_nonzero(sample.valid)))
         if not sample.valid.any():
             report.problems.append(f"{part}: {dataset.files[index].disparity} has no known pixel")
             continue
@@ -220,6 +234,11 @@ def _read_some(dataset: StereoDataset, part: str, samples: int, report: Report) 
     truth = f"; {100 * np.mean(known):.0f} % of their pixels have ground truth" if known else "; no ground truth"
     found = f" ({', '.join(sorted(set(sizes)))})" if sizes else ""
     report.facts.append(f"{part}: {len(sizes)} of {_pairs(len(chosen))} tried could be read{found}{truth}")
+    if zeros and np.mean(zeros) > MANY_ZEROS:
+        report.facts.append(
+            f"{part}: {100 * np.mean(zeros):.0f} % of the known pixels are exactly 0, which is a disparity; if it means"
+            " unknown, write NaN, infinity or -1 instead (training leaves it out with loss.above 0)"
+        )
     if 2 * len(misfits) > judged:
         report.problems.append(
             f"{part}: the disparities do not fit the pictures in {len(misfits)} of {_pairs(judged)}; where x + d is "
@@ -271,6 +290,8 @@ def _unknown(root: Path) -> str:
             layout = recognise(folder)
             if layout not in (None, "folder"):
                 return f"{root} has no layout that is known, but {folder} is laid out as {TITLES[layout]}; give that"
+        if (root / "train" / "image_clean").is_dir():
+            return f"{root} is FlyingThings3D_subset, which lacks pairs; {WHOLE_FLYINGTHINGS}"
         if archives:
             return f"{root} holds archives ({', '.join(archives)}); unpack them"
     return (

@@ -10,6 +10,7 @@ from stereohg.data.stereo import Listing, Transform, files_named, match, no_pair
 PAIRS = {"training": 27, "test": 20}
 TEST_FOLDERS = ("two_view_test", "two_view_testing")
 GT = "two_view_training_gt"
+SCENE = "*_[0-9][ls]"  # such as delivery_area_1l; Middlebury's files have the same names
 
 
 class Eth3d(SceneFolders):
@@ -26,6 +27,8 @@ class Eth3d(SceneFolders):
           two_view_test        or two_view_testing
             lakeside_1l
               im0.png, im1.png, calib.txt
+
+    The scenes of the training part may also lie in ROOT itself, with pictures and ground truth side by side.
 
     Args:
         root: the folder.
@@ -53,12 +56,14 @@ class Eth3d(SceneFolders):
 def list_eth3d(root: Path, split: str) -> Listing:
     """The scenes by name."""
     names = ("two_view_training",) if split == "training" else TEST_FOLDERS
-    folder = next((root / name for name in names if (root / name).is_dir()), root / names[0])
+    there = [root / name for name in names if (root / name).is_dir()]
+    is_unpacked_here = split == "training" and not there and any(root.glob(f"{SCENE}/disp0GT.pfm"))
+    folder, truths = (root, root) if is_unpacked_here else ((*there, root / names[0])[0], root / GT)
     required = {"left": files_named(folder, "im0.png"), "right": files_named(folder, "im1.png")}
     if not any(required.values()):
         raise no_pairs(root, f"ETH3D's {split} part", f"{folder.name}/SCENE/im0.png")
     optional = {"calibration": files_named(folder, "calib.txt")}
     if split == "training":
-        required["disparity"] = files_named(root / GT, "disp0GT.pfm")
-        optional["visible"] = files_named(root / GT, "mask0nocc.png")
+        required["disparity"] = files_named(truths, "disp0GT.pfm")
+        optional["visible"] = files_named(truths, "mask0nocc.png")
     return match(required, optional)

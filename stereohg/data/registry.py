@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from torch.utils.data import Dataset
 
@@ -91,7 +91,7 @@ DATASETS: dict[str, DatasetEntry] = {
 }
 
 
-def create_dataset(name: str, root: str | Path | None = None, split: str | None = None, **options) -> StereoDataset:
+def create_dataset(name: str, root: str | Path | None = None, split: str | None = None, /, **options) -> StereoDataset:
     """The set of this name in a folder (or, for "folder", of a table or list of pairs).
 
     Args:
@@ -104,11 +104,15 @@ def create_dataset(name: str, root: str | Path | None = None, split: str | None 
         FileNotFoundError: there is nothing of it.
         ValueError: the name, the split or an option is unknown, there is no root, or files lack their counterpart.
     """
-    return make_dataset(DATASETS, name, root, split, **options)
+    return make_dataset(DATASETS, name, root, split, options)
 
 
 def make_dataset(
-    entries: Mapping[str, DatasetEntry], name: str, root: str | Path | None, split: str | None, **options
+    entries: Mapping[str, DatasetEntry],
+    name: str,
+    root: str | Path | None,
+    split: str | None,
+    options: Mapping[str, Any],
 ) -> Dataset:
     """``create_dataset`` out of any table of sets."""
     if name not in entries:
@@ -116,6 +120,11 @@ def make_dataset(
     entry = entries[name]
     if entry.has_root and root is None:
         raise ValueError(f"{name} lies in a folder, and no root was given; give one (in a recipe --data.root)")
+    if not entry.has_root and root is not None:
+        raise ValueError(
+            f"{name} lies in no folder, and root is {root}; say which set that is (in a recipe data.name, such as"
+            " folder), or leave it out"
+        )
     if entry.evaluated is None and split is not None:
         raise ValueError(f"{name} has no splits, and split is {split!r}; leave it out")
     place = [root] if entry.has_root else []

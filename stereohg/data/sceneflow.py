@@ -26,7 +26,7 @@ FRAME = re.compile(
     r"(?:(?P<flyingthings3d>(?P<split>TRAIN|TEST)/[ABC]/\d{4})"
     r"|(?:TRAIN/)?(?P<driving>(?:15|35)mm_focallength/scene_(?:forwards|backwards)/(?:fast|slow))"
     r"|(?:TRAIN/)?(?P<monkaa>[^/]+))"
-    r"/(?P<view>left|right)/(?P<number>\d{4})\.(?:png|pfm)"
+    r"/(?P<view>left|right)/(?P<number>\d{4})\.(?:png|webp|pfm)"
 )
 """A frame's or a disparity's path within its folder; Monkaa and Driving may have been moved into TRAIN."""
 DISPARITY_FOLDERS = ("disparity", "frames_disparity")
@@ -56,7 +56,8 @@ class SceneFlow(StereoDataset):
             15mm_focallength/scene_forwards/fast/left/0001.png
           disparity/...
 
-    Some releases have negative disparities; the sign is read off each file.
+    Pictures are PNG or, in ``frames_cleanpass_webp``, WebP. Some releases have negative disparities; the sign is read
+    off each file.
 
     Args:
         root: the folder.
@@ -87,11 +88,11 @@ class SceneFlow(StereoDataset):
             ("split", split, ("train", "test")),
             ("images", images, PASSES),
             ("view", view, ("left", "right")),
-            *(("parts", part, PARTS) for part in parts),
+            *(("parts", part, PARTS) for part in ([parts] if isinstance(parts, str) else parts)),
         ):
             if value not in known:
                 raise ValueError(f"{name} has {value!r}; known are {', '.join(known)}")
-        parts = [part for part in PARTS if part in parts and (split, part) in PAIRS]
+        parts = [part for part in PARTS if part in parts and (split, part) in PAIRS]  # of a string, too
         if not parts:
             raise ValueError("of the three sets FlyingThings3D alone has a test part; name it in parts")
         listing = list_scene_flow(Path(root), split, images, parts, view)
@@ -144,7 +145,7 @@ def scene_flow_folders(root: Path, images: Pass) -> list[tuple[Path, Literal["fr
     folders = []
     for home in homes:
         for prefix in ("", "monkaa_", "driving_"):
-            folders.append((home / f"{prefix}frames_{images}", "frames"))
+            folders += [(home / f"{prefix}frames_{images}{kind}", "frames") for kind in ("", "_webp")]
             folders += [(home / f"{prefix}{name}", "disparity") for name in DISPARITY_FOLDERS]
     return [(folder, kind) for folder, kind in folders if folder.is_dir()]
 
@@ -154,5 +155,5 @@ def _files_below(folder: Path) -> list[str]:
     paths = []
     for where, _, names in os.walk(folder, followlinks=True):
         below = os.path.relpath(where, folder).replace(os.sep, "/")
-        paths += [f"{below}/{name}" for name in names if name.endswith((".png", ".pfm"))]
+        paths += [f"{below}/{name}" for name in names if name.endswith((".png", ".webp", ".pfm"))]
     return sorted(paths)

@@ -195,13 +195,14 @@ def files_named(folder: Path, name: str) -> dict[str, Path]:
 def read_positive(path: Path, scale: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """``read_disparity`` with our sign: a file of negative disparities is negated.
 
-    Most of the pixels tell a file's sign; the others, which would lie beyond infinity, are marked unknown. Where all
-    that is negative is one value, it is a code for unknown.
+    Most of the pixels tell a file's sign; the others, which would lie beyond infinity, are marked unknown. Where there
+    is one negative value, or fewer different ones than positive, they are codes for unknown.
     """
     disparity, valid = read_disparity(path, scale)
     if disparity.min() < 0:
-        negative, positives = disparity[disparity < 0], np.count_nonzero(disparity > 0)
-        if negative.size > positives and np.ptp(negative) > 0:
+        negative, positive = disparity[disparity < 0], disparity[disparity > 0]
+        kinds = np.unique(negative).size
+        if negative.size > positive.size and kinds > max(1, np.unique(positive).size):
             disparity = -disparity
         valid &= disparity >= 0
         disparity[~valid] = 0

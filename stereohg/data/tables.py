@@ -16,4 +16,7 @@ def read_text(path: Path) -> str:
 def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """The columns of a .csv, and of each line its number and its cells by column."""
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
-    return list(reader.fieldnames or []), [(reader.line_num, row) for row in reader]
+    try:
+        return list(reader.fieldnames or []), [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: {error}; is a quotation mark left open?") from error

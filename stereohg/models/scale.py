@@ -70,10 +70,15 @@ def set_search(network: StereoNetwork, max_disp: int | None, scale: float | None
     check_stereo(network)
     if scale is not None:
         check_scale(scale)
-    pixels = network.max_disp / network.scale
+    pixels = searched_range(network)
     if max_disp is not None:
         network.max_disp = pixels = max_disp
     if scale is not None:
         network.scale = scale
     if (max_disp, scale) != (None, None):
         network.max_disp = levels_for(pixels, network.scale)
+
+
+def searched_range(network: StereoNetwork) -> float:
+    """The largest disparity that a stereo network finds, in pixels of the pictures that it is given."""
+    return network.max_disp / network.scale

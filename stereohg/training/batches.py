@@ -4,23 +4,22 @@ So a run that goes on in the middle of an epoch sees what it would have seen, an
 would have seen alone.
 """
 
-import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""A terminal and a cluster send them to the workers as well, whose samples the last step and checkpoint still want."""
+from stereohg.data.workers import prepare_worker
 
 
 class SampleSource(Protocol):
-    """A set whose samples depend on index and epoch alone."""
+    """A set whose samples depend on index and epoch alone; ``problems`` are what was left out of it, in words."""
+
+    problems: list[str]
 
     def __len__(self) -> int: ...
 
@@ -164,14 +163,6 @@ def load(
         num_workers=workers,
         collate_fn=_Collated(collate),
         pin_memory=pinned,
-        worker_init_fn=_prepare_worker,
+        worker_init_fn=prepare_worker,
         generator=torch.Generator().manual_seed(0),  # or the loader would draw from the global one
     )
-
-
-def _prepare_worker(worker: int) -> None:
-    """Leaves the cores to the network, and it to the run to stop when all its processes are told to."""
-    for number in STOPPING_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)

@@ -1,5 +1,6 @@
 """The state of a run on disk: written whole or not at all, the newest few kept, and all that is random in it."""
 
+import errno
 import io
 import logging
 import os
@@ -55,12 +56,11 @@ class Checkpoints:
                 _reserve(trial, 2 * size)
             room.unlink()
         except OSError as error:
-            free = shutil.disk_usage(self.folder).free if self.folder.is_dir() else 0
-            raise OSError(
-                f"{self.folder} cannot take the run's checkpoints ({error.strerror or error}): two of "
-                f"{size / 2**20:.0f} MB are needed, and {free / 2**20:.0f} MB are free; make room, or give another "
-                "output folder"
-            ) from error
+            why = f"{self.folder} cannot take the run's checkpoints ({error.strerror or error})"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                free = shutil.disk_usage(self.folder).free
+                why += f": two of {size / 2**20:.0f} MB are needed, and {free / 2**20:.0f} MB are free; make room"
+            raise OSError(f"{why}; give another output folder") from error
 
     def save(self, step: int, state: dict) -> None:
         """Writes the newest, down to the disk, and only then removes the oldest.

@@ -49,7 +49,8 @@ class Report:
         if self.tells and self.history.exists():
             lines = self.history.read_text(encoding="utf-8").splitlines(keepends=True)
             with replacing(self.history) as temporary:
-                temporary.write_text("".join(line for line in lines if _step_of(line) <= start), encoding="utf-8")
+                kept = [line for line in lines if _step_of(line) <= start] if start else []
+                temporary.write_text("".join(kept), encoding="utf-8")
 
     def __enter__(self) -> "Report":
         self.bar.start()

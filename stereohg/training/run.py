@@ -16,9 +16,11 @@ import yaml
 from torch import Tensor, nn
 
 from stereohg.data.files import clear_leftovers, replacing
+from stereohg.data.samples import some_of
+from stereohg.data.workers import STOPPING_SIGNALS, end_workers
 from stereohg.devices import choose_device
 from stereohg.models.inference import channels_last
-from stereohg.training.batches import STOPPING_SIGNALS, Batches, Failure, load
+from stereohg.training.batches import Batches, Failure, load
 from stereohg.training.checkpoints import Checkpoints, random_state, set_random_state
 from stereohg.training.config import LoopConfig
 from stereohg.training.optimisation import (
@@ -31,7 +33,7 @@ from stereohg.training.optimisation import (
 )
 from stereohg.training.report import Report
 from stereohg.training.schedule import rate_factor
-from stereohg.training.settings import plain, refuse_another_run, without_folders
+from stereohg.training.settings import found_in, plain, refuse_another_run, validates_otherwise, without_folders
 from stereohg.training.task import Task
 from stereohg.version import __version__
 
@@ -86,6 +88,8 @@ class Run:
         self.accelerator = make_accelerator(config, folder)
         self.device, self.rank = self.accelerator.device, self.accelerator.process_index
         self.processes = self.accelerator.num_processes
+        if task.samples.problems and not len(task.samples):
+            raise ValueError(f"there is nothing to learn from: {some_of(task.samples.problems)}")
         self.plan = Batches(
             len(task.samples),
             config.batch_size,
@@ -144,6 +148,8 @@ class Run:
         self.handlers = {}
         if threading.current_thread() is threading.main_thread():
             self.handlers = {number: signal.signal(number, self._on_signal) for number in STOPPING_SIGNALS}
+        for problem in self.task.samples.problems:
+            self.report.say(f"skipped: {problem}")
         if start:
             self.report.say(f"going on after {start} of {self.steps} steps")
         elif config.report.graph and "tensorboard" in config.report.trackers:
@@ -155,8 +161,8 @@ class Run:
     def __exit__(self, kind, error, trace) -> None:
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
-        if self.reader is not None and self.config.workers:
-            self.reader._shutdown_workers()  # deaf to signals, they would hold up the end of a process that fails
+        if self.reader is not None:
+            end_workers(self.reader)
         self.report.__exit__(kind, error, trace)
         if self.processes > 1 and isinstance(error, RuntimeError) and _is_of_connection(error):
             raise ConnectionError(
@@ -279,7 +285,8 @@ class Run:
             self.sums = self.sums + measures
             self.summed += 1
         self.report.step(step)
-        if self.report.due(step):
+        is_told = self.report.due(step)
+        if is_told:
             self._tell_figures(step, norm)
         with self.report.paused():
             if self.report.pictures_due(step):
@@ -289,6 +296,8 @@ class Run:
                 self.report.say(f"step {step}: no better figure in {self.progress.tries} validations; this is the end")
                 self.steps = step
             last = self.stops or step == self.steps
+            if step == self.steps and not is_told:  # patience has ended it
+                self._tell_figures(step, norm)
             every = self.config.checkpoints.every
             if last or every and step % every == 0:
                 self._save(last)
@@ -362,6 +371,7 @@ class Run:
         scaler = self.accelerator.scaler
         state = {
             "settings": plain(self.config),
+            "samples": len(self.task.samples),
             "progress": asdict(self.progress),
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -381,7 +391,16 @@ class Run:
         if found is None:
             return
         state, path = found
-        refuse_another_run(path, state["settings"], plain(self.config))
+        before, now = state["settings"], plain(self.config)
+        refuse_another_run(path, before, now)
+        samples = len(self.task.samples)
+        if state.get("samples", samples) != samples:
+            raise ValueError(
+                f"{path} is of a run over {state['samples']} samples, and data now has {samples}; give the same, or"
+                " another output folder"
+            )
+        if (was := found_in(before, "data.root")) != (root := found_in(now, "data.root")):
+            logger.warning(f"data.root was {was} when this run began, and is {root}: the same data in another place?")
         progress = Progress(**state["progress"])
         if progress.step > self.steps:
             raise ValueError(f"{path} has {progress.step} steps behind it, of {self.steps}; give at least as many")
@@ -396,7 +415,7 @@ class Run:
             own = state["processes"][self.rank]
             set_random_state(own["random"])
             self.sums, self.summed = own["sums"].to(self.device), own["summed"]
-        if _validates_otherwise(state["settings"], plain(self.config)):
+        if validates_otherwise(before, now):
             progress.best, progress.tries = None, 0  # which was another figure
         if 0 < self.config.validation.patience <= progress.tries:
             self.steps = progress.step  # it had come to its end
@@ -433,21 +452,6 @@ class Run:
             raise SystemExit(128 + self.signal)
 
 
-def _validates_otherwise(there: dict, here: dict) -> bool:
-    """Whether the best figure so far would be compared with one of another kind, or of other data."""
-    decide = (
-        *("validation.metric", "validation.best", "protocol", "model.saved_max_disp"),
-        *(f"validation_data.{name}" for name in ("name", "split", "options")),
-    )
-    return any(_found(there, name) != _found(here, name) for name in decide)
-
-
-def _found(settings: dict, name: str) -> Any:
-    for part in name.split("."):
-        settings = (settings or {}).get(part)
-    return settings
-
-
 def _is_of_connection(error: RuntimeError) -> bool:
     return isinstance(error, torch.distributed.DistError) or "gloo" in str(error).lower()
 
@@ -456,7 +460,7 @@ def make_accelerator(config: LoopConfig, folder: Path):
     """Accelerate's view of devices and processes.
 
     Raises:
-        ModuleNotFoundError: accelerate is not installed.
+        ModuleNotFoundError: accelerate or a tracker is not installed.
         ValueError: a device or precision that is not to be had here.
     """
     try:
@@ -474,6 +478,12 @@ def make_accelerator(config: LoopConfig, folder: Path):
         log_with=config.report.trackers or None,
         project_dir=str(folder),
     )
+    there = {getattr(tracker, "value", tracker) for tracker in accelerator.log_with}
+    if absent := sorted(set(config.report.trackers) - there):
+        raise ModuleNotFoundError(
+            f"report.trackers names {', '.join(absent)}, not installed here: pip install {' '.join(absent)}, or leave"
+            " it out"
+        )
     if config.precision == "float16" and accelerator.device.type == "cpu":
         raise ValueError("precision is float16, which the CPU does not train in; take bfloat16 or float32")
     return accelerator

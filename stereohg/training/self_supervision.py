@@ -39,6 +39,8 @@ class SelfSupervisedTask(StereoTask):
     def __init__(self, config: StereoTraining):
         super().__init__(config)
         check_alike(config)
+        files = self.samples.files
+        self.samples.files = [replace(own, disparity=None, right_disparity=None) for own in files]
         self.samples.transform = Compose((self.samples.transform, count_everywhere))
 
     def losses(self, network: nn.Module, batch: StereoBatch, counts: Tensor) -> Tensor:

@@ -64,6 +64,23 @@ def refuse_another_run(path: Path, there: dict, here: dict) -> None:
         raise ValueError(f"{path} is of another run ({'; '.join(other)}); give those settings, or another folder")
 
 
+def validates_otherwise(there: dict, here: dict) -> bool:
+    """Whether the best figure so far would be compared with one of another kind, or of other data."""
+    decide = (
+        *("validation.metric", "validation.best", "protocol", "model.saved_max_disp"),
+        *(f"validation_data.{name}" for name in ("name", "split", "options")),
+    )
+    roots = (Path(found_in(settings, "validation_data.root") or "").name for settings in (there, here))
+    return len(set(roots)) > 1 or any(found_in(there, name) != found_in(here, name) for name in decide)
+
+
+def found_in(settings: dict, name: str) -> Any:
+    """The setting of a name such as data.root; None where there is none."""
+    for part in name.split("."):
+        settings = (settings or {}).get(part)
+    return settings
+
+
 def _was_moved(before: str | None, now: str | None) -> bool:
     """Whether weights may be the same file in another place: by the name, where there is nothing at the old one."""
     return None not in (before, now) and Path(before).name == Path(now).name and not Path(before).exists()

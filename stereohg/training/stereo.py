@@ -3,6 +3,7 @@
 Shapes: B batch, H height, W width; image (B,3,H,W) normalised, disparity (B,H,W) pixels, valid (B,H,W) bool.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +32,8 @@ from stereohg.training.losses import (
 from stereohg.training.settings import without_folders
 from stereohg.visual import colour_disparity, error_map
 
+logger = logging.getLogger("stereohg")
+
 BAD = 3.0  # pixels
 EXAMPLE_HEIGHT = 64  # pixels of the picture that the graph is drawn from; it is twice as wide
 
@@ -56,8 +59,9 @@ class StereoTask:
         if config.validation_data is not None:
             tried = config.validation_data
             tried = replace(tried, root=tried.root or config.data.root) if DATASETS[tried.name].has_root else tried
-            check_metric(config.validation.metric)
             self.validation = open_set(tried, seed=config.seed + VALIDATION_SEED)
+            check_metric(config.validation.metric, self.validation)
+            warn_of_the_same(config.data, tried)
             self.protocol = choose_protocol(config.protocol, tried.name)
 
     @property
@@ -167,13 +171,25 @@ class StereoTask:
             network.max_disp = trained
 
 
-def check_metric(metric: str) -> None:
-    """Raises ValueError where no evaluation could give such a figure."""
+def check_metric(metric: str, dataset: StereoDataset) -> None:
+    """Raises ValueError where no evaluation of the set could give such a figure."""
     region, mean, name = (metric.split(".", 2) + ["", ""])[:3]
     if region not in REGIONS or mean not in ("per_pixel", "per_image") or name not in FIGURES:
         raise ValueError(
             f"validation.metric is {metric!r}; it is made of a region ({', '.join(REGIONS)}), per_pixel or per_image, "
             f"and a figure ({', '.join(FIGURES)}), such as all.per_pixel.epe"
+        )
+    mask = {"noc": "visible", "occ": "visible", "fg": "foreground", "bg": "foreground"}.get(region)
+    if mask and dataset.files and not any(getattr(files, mask) for files in dataset.files):
+        raise ValueError(f"validation.metric is {metric!r}, and validation_data does not tell what is {region}")
+
+
+def warn_of_the_same(learnt: DataConfig, tried: DataConfig) -> None:
+    """Of a validation on what is learnt: splits of one folder differ, and scenes are others by their seed."""
+    if DATASETS[tried.name].has_root and replace(tried, on_error=learnt.on_error) == learnt:
+        logger.warning(
+            f"validation_data is what is learnt from ({tried.root}), so that the best weights are those that know it"
+            " best; give --validation_data.root of other pairs"
         )
 
 
@@ -184,5 +200,5 @@ def open_set(config: DataConfig, **options) -> StereoDataset:
         ValueError, OSError: see ``create_dataset``.
     """
     return create_dataset(
-        config.name, config.root, config.split, on_error=config.on_error, **{**options, **config.options}
+        config.name, config.root, config.split, **{"on_error": config.on_error, **options, **config.options}
     )

@@ -44,7 +44,7 @@ def measure_of(name: str, skeleton: Skeleton) -> Literal["pckh", "torso", "perso
 
 
 def create_keypoint_dataset(
-    name: str, root: str | Path | None = None, split: str | None = None, **options: Any
+    name: str, root: str | Path | None = None, split: str | None = None, /, **options: Any
 ) -> KeypointDataset:
     """The set of this name in a folder (or, for "folder", of a table).
 
@@ -58,4 +58,4 @@ def create_keypoint_dataset(
         FileNotFoundError: there is nothing of it.
         ValueError: the name, the split or an option is unknown, there is no root, or an annotation is broken.
     """
-    return make_dataset(KEYPOINT_DATASETS, name, root, split, **options)
+    return make_dataset(KEYPOINT_DATASETS, name, root, split, options)
