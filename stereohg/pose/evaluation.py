@@ -133,7 +133,8 @@ def evaluate_share(
         )
     count = len(dataset.skeleton)
     people, keypoints, scores = [], [np.zeros((0, count, 2), np.float32)], [np.zeros((0, count), np.float32)]
-    skipped = list(dataset.problems) if 0 in indices else []  # told once, by whoever has the first person
+    tells = 0 in indices or not len(dataset)  # once, by whoever has the first person
+    skipped = list(dataset.problems) if tells else []
     waiting: list[KeypointSample] = []
     places: list[int] = []
 

@@ -22,6 +22,7 @@ from stereohg.pose.prediction import KeypointPredictor
 from stereohg.training.config import VALIDATION_SEED, KeypointTraining, PeopleConfig
 from stereohg.training.heatmap_losses import heatmap_loss
 from stereohg.training.initial import start
+from stereohg.training.settings import warn_of_the_same
 from stereohg.visual import heat
 
 
@@ -43,6 +44,7 @@ class KeypointTask:
             tried = config.validation_data
             if KEYPOINT_DATASETS[tried.name].has_root:
                 tried = replace(tried, root=tried.root or config.data.root)
+                warn_of_the_same(config.data, tried)
             self.validation = self._open(tried, seed=config.seed + VALIDATION_SEED)
             self.measure = measure_of(tried.name, self.validation.skeleton)
             self._check_validation()

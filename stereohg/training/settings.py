@@ -1,11 +1,14 @@
 """Settings as plain values: what a file or a card holds, and what two runs differ in."""
 
+import logging
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from stereohg.training.config import LoopConfig
+from stereohg.training.config import DataConfig, LoopConfig, PeopleConfig
+
+logger = logging.getLogger("stereohg")
 
 MAY_CHANGE = (
     "epochs",
@@ -62,6 +65,15 @@ def refuse_another_run(path: Path, there: dict, here: dict) -> None:
     ]
     if other:
         raise ValueError(f"{path} is of another run ({'; '.join(other)}); give those settings, or another folder")
+
+
+def warn_of_the_same(learnt: DataConfig | PeopleConfig, tried: DataConfig | PeopleConfig) -> None:
+    """Where what is validated on is what is learnt, as when one folder is given for both and has no splits."""
+    if replace(tried, on_error=learnt.on_error) == learnt:
+        logger.warning(
+            f"validation_data is what is learnt from ({tried.root}), so that the best weights are those that know it"
+            " best; give --validation_data.root of others"
+        )
 
 
 def validates_otherwise(there: dict, here: dict) -> bool:

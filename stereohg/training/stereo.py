@@ -3,7 +3,6 @@
 Shapes: B batch, H height, W width; image (B,3,H,W) normalised, disparity (B,H,W) pixels, valid (B,H,W) bool.
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,10 +28,8 @@ from stereohg.training.losses import (
     multi_head_distribution,
     multi_head_smooth_l1,
 )
-from stereohg.training.settings import without_folders
+from stereohg.training.settings import warn_of_the_same, without_folders
 from stereohg.visual import colour_disparity, error_map
-
-logger = logging.getLogger("stereohg")
 
 BAD = 3.0  # pixels
 EXAMPLE_HEIGHT = 64  # pixels of the picture that the graph is drawn from; it is twice as wide
@@ -58,10 +55,11 @@ class StereoTask:
         self.protocol = FULL
         if config.validation_data is not None:
             tried = config.validation_data
-            tried = replace(tried, root=tried.root or config.data.root) if DATASETS[tried.name].has_root else tried
+            if DATASETS[tried.name].has_root:
+                tried = replace(tried, root=tried.root or config.data.root)
+                warn_of_the_same(config.data, tried)
             self.validation = open_set(tried, seed=config.seed + VALIDATION_SEED)
             check_metric(config.validation.metric, self.validation)
-            warn_of_the_same(config.data, tried)
             self.protocol = choose_protocol(config.protocol, tried.name)
 
     @property
@@ -182,15 +180,6 @@ def check_metric(metric: str, dataset: StereoDataset) -> None:
     mask = {"noc": "visible", "occ": "visible", "fg": "foreground", "bg": "foreground"}.get(region)
     if mask and dataset.files and not any(getattr(files, mask) for files in dataset.files):
         raise ValueError(f"validation.metric is {metric!r}, and validation_data does not tell what is {region}")
-
-
-def warn_of_the_same(learnt: DataConfig, tried: DataConfig) -> None:
-    """Of a validation on what is learnt: splits of one folder differ, and scenes are others by their seed."""
-    if DATASETS[tried.name].has_root and replace(tried, on_error=learnt.on_error) == learnt:
-        logger.warning(
-            f"validation_data is what is learnt from ({tried.root}), so that the best weights are those that know it"
-            " best; give --validation_data.root of other pairs"
-        )
 
 
 def open_set(config: DataConfig, **options) -> StereoDataset:
