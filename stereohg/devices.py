@@ -25,13 +25,21 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
         chosen = torch.device(names[0] if device == "auto" else device)
     except RuntimeError as error:
         raise ValueError(f"device is {device!r}; it must be 'auto' or one of {', '.join(names)}") from error
-    try:
-        torch.zeros(1, device=chosen).item()  # which "meta" cannot tell
-    except Exception as error:  # each kind of device has its own ways to be absent
-        raise ValueError(
-            f"device is {device!r}, which is not here; this machine's PyTorch has {', '.join(names)}"
-        ) from error
+    if not (here[chosen.type] if chosen.type in here else _answers(chosen)) or not _has_number(chosen):
+        raise ValueError(f"device is {device!r}, which is not here; this machine's PyTorch has {', '.join(names)}")
     return chosen
+
+
+def _has_number(device: torch.device) -> bool:
+    return device.type != "cuda" or device.index is None or device.index < torch.cuda.device_count()
+
+
+def _answers(device: torch.device) -> bool:
+    """Not asked of CUDA, since it takes memory of the device, which is another one in each process of a training."""
+    try:
+        return torch.zeros(1, device=device).item() == 0  # which "meta" cannot tell
+    except Exception:  # each kind of device has its own way to be absent
+        return False
 
 
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:

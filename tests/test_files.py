@@ -391,7 +391,7 @@ def test_read_disparity_refuses_integers_of_unknown_unit(tmp_path):
             read_disparity(tmp_path / name)
 
 
-@pytest.mark.parametrize("scale", [0, -256, np.nan, np.inf])
+@pytest.mark.parametrize("scale", [0, -256, np.nan, np.inf, "many"])
 def test_read_disparity_refuses_other_scales(tmp_path, scale):
     write_disparity(tmp_path / "d.png", DISPARITY)
     with pytest.raises(ValueError, match="scale is .*; it must be positive"):

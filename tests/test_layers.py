@@ -99,6 +99,13 @@ def test_any_module_may_skip(skip):
 
 
 @torch.no_grad()
+def test_an_hourglass_compiles_in_one_piece():
+    hourglass = Hourglass(ConvNormAct(4, 4), nn.Identity(), ConvNormAct(4, 4), skip=CONV).eval()
+    x = torch.randn(1, 4, 6, 6)
+    torch.testing.assert_close(torch.compile(hourglass, backend="eager", fullgraph=True)(x), hourglass(x))
+
+
+@torch.no_grad()
 def test_an_hourglass_keeps_what_it_is_given():
     """Where up gives a view of it, something smaller, or another type."""
     x = torch.ones(1, 2, 4, 4)

@@ -217,7 +217,9 @@ def test_device_precision_and_model_are_checked(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="device is 'cuda', which is not here"):
         Predictor(Constant(level=1), device="cuda")
-    for absent in ("xpu", "vulkan", "hpu", "meta"):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for absent in ("xpu", "vulkan", "hpu", "meta", "cuda:2"):
         with pytest.raises(ValueError, match=f"device is '{absent}', which is not here"):
             Predictor(Constant(level=1), device=absent)
     with pytest.raises(ValueError, match="precision is 'double'"):

@@ -11,6 +11,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 
@@ -164,7 +165,7 @@ def read_disparity(path: FilePath, scale: float | None = None) -> tuple[np.ndarr
                 f"{path} holds {8 * stored.dtype.itemsize}-bit integers, whose unit is not known (a PNG of disparities "
                 "has 16 bits); give scale=, the stored value of one pixel of disparity"
             )
-    elif not isinstance(scale, int | float) or not 0 < scale < np.inf:
+    elif not isinstance(scale, Real) or not 0 < scale < np.inf:
         raise ValueError(f"scale is {scale!r}; it must be positive, such as 256, the stored value of one pixel")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, hence unknown
         pixels = stored if scale == 1 else np.divide(stored, scale, dtype=np.float64)

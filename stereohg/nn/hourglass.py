@@ -42,7 +42,7 @@ class Hourglass(nn.Module):
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """x to the same spatial size; a ``skip`` given here replaces the one computed from x (PSMNet's stacks)."""
         up = self.up(self.inner(self.down(x)))
-        if torch.is_grad_enabled() or _share_memory(up, x):
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or _share_memory(up, x):
             return self.act((self.skip(x) if skip is None else skip) + up)
         return self.act(add_output(up, only_part(self.skip), x) if skip is None else add(up, skip))
 

@@ -169,9 +169,7 @@ def source_position(index: int, coarse: int, fine: int, align_corners: bool) -> 
 
 def linear_weights(coarse: int, fine: int, align_corners: bool, like: Tensor) -> Tensor:
     """(fine,coarse): what each of the coarse samples gives to each fine one in linear upsampling of ``like``."""
-    make = (
-        _linear_weights if type(like) is Tensor else _linear_weights.__wrapped__
-    )  # others may be fake, as is the answer
+    make = _linear_weights if type(like) is Tensor else _linear_weights.__wrapped__  # what is fake is not kept
     return make(coarse, fine, align_corners, like.dtype, like.device)
 
 
