@@ -2,9 +2,9 @@
 
 "finetune" learns from three of six crops of Scene Flow's FlyingThings3D pair, where its folder is given, those of one
 colour on a chessboard; it chooses the best weights on the fourth, and is tried on the last two. "adapt" learns without
-ground truth from rendered pairs of a camera whose style no training had (grey, weak contrast, vignette, noise), and is
-tried on others of them; "selftrain" goes on from there with what "adapt" answers. Nothing is chosen on what they are
-tried on.
+ground truth from rendered pairs of a camera whose style no training had (grey of weak contrast, vignette, noise), and
+is tried on others of them; "selftrain" learns what the network answers itself to these, before or after "adapt".
+Nothing is chosen on what they are tried on.
 
     python -m benchmarks.adapting [SCENEFLOW] [--steps N]
 """
@@ -56,8 +56,9 @@ def main() -> None:
         learned, tried = ([camera[index] for index in own] for own in (range(LEARNED), range(LEARNED, LEARNED + TRIED)))
         adapted = learn(folder, "adapt", before, learned, options.steps)
         results[f"adapt, {TRIED} unseen pairs of a strange camera"] = compared(before, adapted, tried)
-        taught = learn(folder, "selftrain", adapted, answered(adapted, learned), options.steps)
-        results["adapt + selftrain, the same"] = compared(before, taught, tried)
+        for name, own in (("selftrain", before), ("adapt + selftrain", adapted)):
+            taught = learn(folder / name, "selftrain", own, answered(own, learned), options.steps)
+            results[f"{name}, the same"] = compared(before, taught, tried)
     RESULT.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
     print(RESULT.read_text())
 

@@ -36,7 +36,6 @@ SMALL_NETWORK = {
     "num_groups": 4,
     "feature_channels": [12, 24, 24, 24, 24],
     "volume_channels": [4, 8, 8, 8],
-    "num_blocks": 1,
 }
 TINY = StereoTraining(
     batch_size=2,

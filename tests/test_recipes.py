@@ -115,6 +115,7 @@ def test_hgstereo_as_the_bundled_weights_went_on():
     assert own.data.options == {"scenes": "mixed", "length": 1200, "height": 320, "width": 704, "max_disp": 128}
     assert (own.augmentation.scale.low, own.augmentation.scale.high) == (1.0, 2.0)
     assert own.augmentation.crop == RandomCrop(288, 640) and own.augmentation.patch.probability == 0.2
+    assert own.augmentation.colour.grey == 0.2
     assert own.optimiser == OptimiserConfig("adamw", 1e-3, 1e-4, clip=1.0)
     assert (own.loss.name, own.loss.heads, own.loss.below) == ("distribution", [0.5, 1.0], 192)
 

@@ -42,8 +42,6 @@ class HGStereo(StereoNetwork):
         group_channels: feature channels in each group.
         feature_channels: of the 2-D features at 1/2, 1/4, 1/8, 1/16 and 1/32.
         volume_channels: of the 3-D hourglasses at 1/4, 1/8, 1/16 and 1/32 of height and width; the levels stay 1/16.
-        num_blocks: at the bottom of each hourglass, where a block sees furthest and costs least: what has no texture is
-            known by its borders alone.
         num_stacks: how many 3-D hourglasses, each with a head in training.
         radius: levels of the volume on either side of the likeliest one that the regression takes in; outside training
             also how near each other, in levels, disparities must be that the upsampling mixes.
@@ -62,15 +60,13 @@ class HGStereo(StereoNetwork):
         group_channels: int = 8,
         feature_channels: tuple[int, ...] = (24, 48, 64, 96, 128),
         volume_channels: tuple[int, ...] = (8, 16, 32, 32),
-        num_blocks: int = 3,
         num_stacks: int = 2,
         radius: int = 1,
         output_scale: float = 1.0,
         scale: float = 1.0,
     ):
         super().__init__(max_disp, output_scale=output_scale)
-        check_at_least(1, num_groups=num_groups, group_channels=group_channels)
-        check_at_least(1, num_blocks=num_blocks, num_stacks=num_stacks, radius=radius)
+        check_at_least(1, num_groups=num_groups, group_channels=group_channels, num_stacks=num_stacks, radius=radius)
         if len(feature_channels) != 5 or len(volume_channels) != 4:
             raise ValueError(
                 f"there are {len(feature_channels)} feature_channels and {len(volume_channels)} volume_channels;"
@@ -83,7 +79,6 @@ class HGStereo(StereoNetwork):
         self.radius = radius
         half, quarter, *_ = feature_channels
         base = volume_channels[0]
-        match_channels = num_groups * group_channels
 
         self.stem = nn.Sequential(
             ConvNormAct(3, half, stride=2, norm="instance"),
@@ -92,9 +87,9 @@ class HGStereo(StereoNetwork):
         self.features = nn.Sequential(
             ConvNormAct(half, quarter, stride=2),
             BasicBlock(quarter, quarter),
-            hourglass(feature_channels[1:], num_blocks, dim=2),
+            hourglass(feature_channels[1:], dim=2),
         )
-        self.match = nn.Sequential(ConvNormAct(quarter, match_channels), nn.Conv2d(match_channels, match_channels, 1))
+        self.match = nn.Conv2d(quarter, num_groups * group_channels, 1)
         self.detail = nn.Conv2d(half, half, 2, stride=2, bias=False)  # of the stem, which is at 1/2
         self.context = nn.Conv2d(quarter, half, 1, bias=False)
         self.guide = ConvNormAct(half, 64)
@@ -102,7 +97,7 @@ class HGStereo(StereoNetwork):
 
         self.gates = nn.ModuleList(nn.Conv2d(64, base, 1) for _ in range(num_stacks))
         self.entry = ConvNormAct(num_groups, base, dim=3)
-        self.stacks = nn.ModuleList(hourglass(volume_channels, num_blocks, dim=3) for _ in range(num_stacks))
+        self.stacks = nn.ModuleList(hourglass(volume_channels, dim=3) for _ in range(num_stacks))
         self.heads = nn.ModuleList(Conv3d(base, 1, 3, padding=1, bias=False) for _ in range(num_stacks))
 
     def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -141,8 +136,8 @@ class HGStereo(StereoNetwork):
         return (groups * (groups.shape[2] ** 0.5 / lengths)).to(x.dtype).flatten(1, 2)
 
 
-def hourglass(channels: tuple[int, ...], num_blocks: int, dim: int, at: int = 4) -> Hourglass:
-    """A Bottleneck at every step, ``num_blocks`` at the bottom; ``channels`` from 1/``at`` of the size downwards."""
+def hourglass(channels: tuple[int, ...], dim: int, at: int = 4) -> Hourglass:
+    """A Bottleneck at every step and at the bottom; ``channels`` from 1/``at`` of the size downwards."""
     fine, coarse, *deeper = channels
     stride = (1, 2, 2) if dim == 3 and at == COARSEST_LEVELS else 2
     has_skip = dim == 2 or at == COARSEST_LEVELS  # where a volume is large, a block would cost as much as all below it
@@ -152,11 +147,7 @@ def hourglass(channels: tuple[int, ...], num_blocks: int, dim: int, at: int = 4)
 
     return Hourglass(
         down=nn.Sequential(ConvNormAct(fine, coarse, stride=stride, dim=dim), block(coarse)),
-        inner=(
-            hourglass((coarse, *deeper), num_blocks, dim, 2 * at)
-            if deeper
-            else nn.Sequential(*(block(coarse) for _ in range(num_blocks)))
-        ),
+        inner=hourglass((coarse, *deeper), dim, 2 * at) if deeper else block(coarse),
         up=nn.Sequential(block(coarse), ConvNormAct(coarse, fine, stride=stride, dim=dim, act=False, transposed=True)),
         skip=block(fine) if has_skip else None,
         act=nn.ReLU(inplace=True),
@@ -164,5 +155,5 @@ def hourglass(channels: tuple[int, ...], num_blocks: int, dim: int, at: int = 4)
 
 
 def hgstereo_s(**arguments) -> HGStereo:
-    """1.2 million parameters."""
+    """1.1 million parameters."""
     return HGStereo(**arguments)
