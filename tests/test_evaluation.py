@@ -7,6 +7,7 @@ average 637/8/42 pixels; above 0.5 in 34 of the 42 rows, above 1 in 27, above 2 
 import csv
 import json
 import re
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from stereohg.data.files import write_pfm
 from stereohg.data.folder import StereoFolder
 from stereohg.data.kitti import Kitti2015
 from stereohg.data.registry import DATASETS, create_dataset
+from stereohg.data.workers import STOPPING_SIGNALS
 from stereohg.evaluation import FULL, Evaluation, Protocol, choose_protocol, evaluate, evaluate_share, save_figures
 from stereohg.models.stereo import StereoNetwork
 from stereohg.prediction import Predictor
@@ -319,6 +321,19 @@ def test_what_is_nearer_than_the_network_searches_is_counted(tmp_path):
     network.max_disp = 16
     result = run(create_dataset("folder", root), network=network)
     assert result.beyond() == result.summary()["pixels_beyond_the_range"] == 8
+
+
+class Telling(StereoFolder):
+    """Says what a stopping signal does where it is read."""
+
+    def read(self, index):
+        raise ValueError(" ".join(signal.getsignal(number).name for number in STOPPING_SIGNALS))
+
+
+def test_signals_are_not_for_the_workers(tmp_path):
+    """So that a training that is told to stop in its validation ends with a checkpoint."""
+    own = evaluate_share(Predictor(Answers()), Telling(trees.own_folders(tmp_path)), FULL, [0], workers=1)
+    assert own.skipped[0].reason == "SIG_IGN SIG_IGN"
 
 
 def test_options_reach_the_set(tmp_path):
