@@ -138,7 +138,8 @@ def _dataset(data: KeypointData | None, source: Path, split: str | None, network
     options = {}
     if data == "lsp" and getattr(network, "num_keypoints", None) == len(MPII):
         options["skeleton"] = MPII
-    return create_keypoint_dataset(data, source, split, on_error="skip", **options)
+    root = source if KEYPOINT_DATASETS[data].has_root else None  # the command wants a word there
+    return create_keypoint_dataset(data, root, split, on_error="skip", **options)
 
 
 def _evaluate(
