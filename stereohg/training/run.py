@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from stereohg.data.files import clear_leftovers, replacing
 from stereohg.data.samples import some_of
 from stereohg.data.workers import STOPPING_SIGNALS, end_workers
-from stereohg.devices import choose_device
 from stereohg.models.inference import channels_last
+from stereohg.training.accelerator import make_accelerator
 from stereohg.training.batches import Batches, Failure, load
 from stereohg.training.checkpoints import Checkpoints, random_state, set_random_state
 from stereohg.training.config import LoopConfig
@@ -39,7 +39,6 @@ from stereohg.version import __version__
 
 logger = logging.getLogger("stereohg")
 
-MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 SAME_REQUEST = 1.0  # seconds within which a second signal is the first by another way: torchrun passes its own on
 NAMED = 8  # samples that a message lists
 WITHOUT_TRUTH = 50  # steps, or an epoch if that is longer, that may pass before the first ground truth
@@ -454,39 +453,6 @@ class Run:
 
 def _is_of_connection(error: RuntimeError) -> bool:
     return isinstance(error, torch.distributed.DistError) or "gloo" in str(error).lower()
-
-
-def make_accelerator(config: LoopConfig, folder: Path):
-    """Accelerate's view of devices and processes.
-
-    Raises:
-        ModuleNotFoundError: accelerate or a tracker is not installed.
-        ValueError: a device or precision that is not to be had here.
-    """
-    try:
-        from accelerate import Accelerator
-        from accelerate.state import AcceleratorState
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("training needs accelerate: pip install 'stereohg[train]'") from error
-    if config.device not in ("auto", "cpu", "cuda", "mps"):
-        raise ValueError(f"device is {config.device!r}; for training it is auto, cpu, cuda or mps")
-    device = choose_device(config.device)
-    AcceleratorState._reset_state()  # another run of this program may have had another precision
-    accelerator = Accelerator(
-        mixed_precision=MIXED_PRECISION[config.precision],
-        cpu=device.type == "cpu",
-        log_with=config.report.trackers or None,
-        project_dir=str(folder),
-    )
-    there = {getattr(tracker, "value", tracker) for tracker in accelerator.log_with}
-    if absent := sorted(set(config.report.trackers) - there):
-        raise ModuleNotFoundError(
-            f"report.trackers names {', '.join(absent)}, not installed here: pip install {' '.join(absent)}, or leave"
-            " it out"
-        )
-    if config.precision == "float16" and accelerator.device.type == "cpu":
-        raise ValueError("precision is float16, which the CPU does not train in; take bfloat16 or float32")
-    return accelerator
 
 
 def count_steps(config: LoopConfig, per_epoch: int) -> int:
