@@ -31,7 +31,7 @@ def make_accelerator(config: LoopConfig, folder: Path):
         project_dir=str(folder),
     )
     there = {getattr(tracker, "value", tracker) for tracker in accelerator.log_with}
-    if absent := sorted(set(config.report.trackers) - there):
+    if absent := sorted(set(config.report.trackers) - there - {"all"}):
         raise ModuleNotFoundError(
             f"report.trackers names {', '.join(absent)}, not installed here: pip install {' '.join(absent)}, or leave"
             " it out"
