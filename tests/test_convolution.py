@@ -48,6 +48,23 @@ def test_one_output_channel_of_small_volumes(small, layout, monkeypatch):
         torch.testing.assert_close(own.double(), other, atol=1e-5 * other.abs().max().item(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("at_once", [1, 8, 100])
+def test_one_output_channel_under_autocast(at_once, layout, monkeypatch):
+    """The answer of a rounded volume to float32; gradients to bfloat16, which keeps 8 bits."""
+    monkeypatch.setattr("stereohg.nn.convolution.AT_ONCE", at_once)
+    x = random(2, 32, 5, 6, 7).bfloat16().contiguous(memory_format=layout).requires_grad_()
+    weight = random(1, 32, 3, 3, 3, dtype=torch.float32).requires_grad_()
+    exact = [t.detach().double().requires_grad_() for t in (x, weight)]
+    expected = F.conv3d(*exact, padding=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = conv_to_one(x, weight)
+    torch.testing.assert_close(y.double(), expected, rtol=1e-5, atol=1e-5 * expected.abs().max().item())
+    ours, theirs = (torch.autograd.grad(t.square().sum(), of) for t, of in ((y, (x, weight)), (expected, exact)))
+    for own, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(own.double(), other, rtol=2**-7, atol=2**-7 * other.abs().max().item())
+
+
 def test_one_output_channel_by_hand():
     weight = torch.zeros(1, 1, 3, 3, 3)
     weight[0, 0, 0, 2, 1] = 5.0  # the level before, the row below, the same column
@@ -217,6 +234,7 @@ def test_layers_learn_by_products(dim, dilation, bias, monkeypatch):
     size = (2, FEWEST_CHANNELS, *(14, 32, 32)[-dim:])
     x = random(*size, dtype=torch.float32).contiguous(memory_format=layout)
     answers, taken = [], []
+    monkeypatch.setattr("stereohg.nn.convolution._has_wide_vectors", lambda: False)
     monkeypatch.setattr(
         "stereohg.nn.convolution.weight_gradient", lambda *given: taken.append(1) or weight_gradient(*given)
     )
@@ -241,6 +259,7 @@ def test_the_first_layer_learns():
 
 def test_products_are_for_float32_with_channels_innermost(monkeypatch):
     monkeypatch.setattr("stereohg.nn.convolution.weight_gradient", None)  # not to be called
+    monkeypatch.setattr("stereohg.nn.convolution._has_wide_vectors", lambda: False)
     layer, x = Conv2d(24, 24, 3, padding=1), torch.randn(1, 24, 32, 32)
     layer(x).sum().backward()
     layer, x = layer.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
@@ -249,4 +268,6 @@ def test_products_are_for_float32_with_channels_innermost(monkeypatch):
         layer(x).sum().backward()
     with torch.no_grad():
         layer(x)
+    monkeypatch.setattr("stereohg.nn.convolution._has_wide_vectors", lambda: True)
+    layer(x).sum().backward()
     layer.double()(x.double()).sum().backward()

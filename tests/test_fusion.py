@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -49,12 +50,43 @@ def test_sum_and_relu_are_fused_in_inference_alone(monkeypatch):
     convolved(layer, x, plus, relu=True).sum().backward()
     with torch.no_grad():
         convolved(layer, x)
-        with torch.autocast("cpu", torch.bfloat16):
-            assert convolved(layer, x, relu=True).dtype == torch.bfloat16
+        with torch.autocast("cpu", torch.float16):
+            assert convolved(layer, x, relu=True).dtype == torch.float16
         assert not taken
         convolved(layer, x, relu=True)
         convolved(layer, x, plus)
     assert taken == [10, 13]  # with what is added, and how
+
+
+@pytest.mark.parametrize("has_bfloat16", [False, True])
+@torch.no_grad()
+def test_sum_and_relu_under_autocast(has_bfloat16, monkeypatch):
+    """In bfloat16, by oneDNN where the processor has it, and rounded once where the separate steps round thrice."""
+    if has_bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("this processor does not multiply in bfloat16")
+    taken, whole = [], torch.ops.mkldnn._convolution_pointwise
+    monkeypatch.setattr(torch.ops.mkldnn, "_convolution_pointwise", lambda *given: taken.append(1) or whole(*given))
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_bfloat16)
+    layer, x, plus = Conv3d(8, 8, 3, padding=1), random(2, 8, 4, 5, 6), random(2, 8, 4, 5, 6)
+    exact = F.conv3d(x.bfloat16().double(), layer.weight.bfloat16().double(), layer.bias.double(), padding=1)
+    for added in (None, plus, plus.bfloat16()):
+        expected = (exact + (0 if added is None else plus)).relu()
+        with torch.autocast("cpu", torch.bfloat16):
+            y = convolved(layer, x, added, relu=True)
+        assert y.dtype == torch.bfloat16
+        torch.testing.assert_close(y.double(), expected, rtol=2**-7, atol=0.03)
+    assert len(taken) == (3 if has_bfloat16 else 0)
+
+
+@torch.no_grad()
+def test_a_product_is_added_under_autocast():
+    """Sum, weight and bias in the total's bfloat16; a bias in float32 would bring the whole sum to float32 and back."""
+    layer, x, total = Conv3d(6, 5, 1), random(1, 6, 3, 4, 5).bfloat16(), random(1, 5, 3, 4, 5).bfloat16()
+    x, total = (t.contiguous(memory_format=torch.channels_last_3d) for t in (x, total))
+    expected = total.double() + F.conv3d(x.double(), layer.weight.double(), layer.bias.double())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert add_output(total, layer, x) is total
+    torch.testing.assert_close(total.double(), expected, rtol=2**-6, atol=0.03)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])

@@ -4,6 +4,7 @@ Shapes: B batch, C channels, D disparity levels, H height, W width; image (B,C,H
 """
 
 from contextlib import nullcontext
+from functools import partial
 from math import prod
 
 import torch
@@ -14,6 +15,7 @@ from stereohg.nn.layout import channels_last, is_channels_last
 from stereohg.nn.weight_gradient import weight_gradient
 
 SMALL = 20480  # B C D H up to which PyTorch (checked at 2.6 to 2.13) takes a loop in place of oneDNN in float32
+AT_ONCE = 8  # pictures made float32, which stay in the cache
 FEWEST_CHANNELS, FEWEST_PIXELS = 24, 1024  # H W; with fewer, ``weight_gradient`` is no quicker than PyTorch
 
 
@@ -77,13 +79,13 @@ def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     convolution along H and W, whose maps are added up, moved along D. Under autocast it stays in float32, and so does
     the answer: what comes out of a head are logits, whose last digits count.
     """
-    precise = torch.is_autocast_enabled("cpu") and x.dtype == torch.bfloat16
-    with torch.autocast("cpu", enabled=False) if precise else nullcontext():
-        x, weight = (t.float() if precise else t for t in (x, weight))
+    rounded = torch.is_autocast_enabled("cpu") and x.dtype == torch.bfloat16
+    with torch.autocast("cpu", enabled=False) if rounded else nullcontext():
         slices = weight[0].transpose(0, 1)  # (3,C,3,3)
-        if _is_small(x):
-            maps = F.conv2d(x.transpose(1, 2).flatten(0, 1), slices, padding=1).unflatten(0, (-1, x.shape[2]))
-            total = _MovedSum.apply(maps.transpose(1, 2))
+        if rounded or _is_small(x):
+            convolve = _PreciseConvolution.apply if rounded else partial(F.conv2d, padding=1)
+            maps = convolve(x.transpose(1, 2).flatten(0, 1), slices)
+            total = _MovedSum.apply(maps.unflatten(0, (-1, x.shape[2])).transpose(1, 2))
         else:
             total = _MovedSum.apply(F.conv3d(x, slices.unsqueeze(2), padding=(0, 1, 1)))
         return total if bias is None else total + bias.view(-1, 1, 1, 1)
@@ -91,12 +93,12 @@ def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 def asks_onednn() -> bool:
     """Whether oneDNN can be asked by name, past PyTorch's own choice; its answers there have no gradient."""
-    return (
-        torch.backends.mkldnn.is_available()
-        and not torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.jit.is_tracing()
-    )
+    return torch.backends.mkldnn.is_available() and not torch.is_grad_enabled() and not torch.jit.is_tracing()
+
+
+def computed_in(x: Tensor) -> torch.dtype:
+    """The type in which a CPU convolves it: autocast's, or its own."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
 
 
 class _Convolution(torch.autograd.Function):
@@ -122,6 +124,24 @@ class _Convolution(torch.autograd.Function):
         if not is_differentiated:
             of_weight = weight_gradient(x, gradient, ctx.dilation)
         return of_x, of_weight, of_bias, None
+
+
+class _PreciseConvolution(torch.autograd.Function):
+    """A convolution of bfloat16 pictures (B,C,H,W) in float32, of a few at a time; its gradients are in bfloat16."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return torch.cat([F.conv2d(part.to(weight.dtype), weight, padding=1) for part in x.split(AT_ONCE)])
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        ones = [1, 1]
+        of_x, of_weight, _ = torch.ops.aten.convolution_backward(
+            gradient.to(x.dtype), x, weight.to(x.dtype), None, ones, ones, ones, False, [0, 0], 1, [True, True, False]
+        )
+        return of_x, of_weight.to(weight.dtype)
 
 
 class _MovedSum(torch.autograd.Function):
@@ -150,9 +170,9 @@ def _learns_by_products(conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor) 
     return (
         torch.is_grad_enabled()
         and weight.requires_grad
+        and not _has_wide_vectors()
         and x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
+        and x.dtype == weight.dtype == computed_in(x) == torch.float32
         and not torch.compiler.is_compiling()
         and is_channels_last(x)
         and set(conv.kernel_size) == {3}
@@ -167,6 +187,11 @@ def _learns_by_products(conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor) 
     )
 
 
+def _has_wide_vectors() -> bool:
+    """Whether the processor has AVX-512, with which oneDNN's own gradients of kernels are the quicker ones."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
 def _exchanged(x: Tensor) -> Tensor:
     """D and W in each other's place, in the memory as before."""
     is_plain = x.is_contiguous()
@@ -175,7 +200,7 @@ def _exchanged(x: Tensor) -> Tensor:
 
 def _is_small(x: Tensor) -> bool:
     """Whether PyTorch would take the loop."""
-    return x.dtype == torch.float32 and prod(x.shape[:4]) <= SMALL
+    return computed_in(x) == torch.float32 and prod(x.shape[:4]) <= SMALL
 
 
 def _is_larger_exchanged(x: Tensor) -> bool:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stereohg.nn.convolution import Conv2d, Conv3d, asks_onednn
+from stereohg.nn.convolution import Conv2d, Conv3d, asks_onednn, computed_in
 from stereohg.nn.layout import is_channels_last
 
 
@@ -18,10 +18,14 @@ def convolved(conv: nn.Module, x: Tensor, plus: Tensor | None = None, relu: bool
     if not _can_be_fused(conv, x, plus, relu):
         y = conv(x) if plus is None else conv(x).add_(plus)
         return F.relu_(y) if relu else y
-    settings = conv.weight, conv.bias, conv.padding, conv.stride, conv.dilation, conv.groups
+    dtype = computed_in(x)
+    x, weight, bias, plus = (t if t is None else t.to(dtype) for t in (x, conv.weight, conv.bias, plus))
+    settings = weight, bias, conv.padding, conv.stride, conv.dilation, conv.groups
     if plus is None:
         return torch.ops.mkldnn._convolution_pointwise(x, *settings, "relu", [], "")
-    return torch.ops.mkldnn._convolution_pointwise(x, plus, *settings, "add", None, "relu" if relu else None, [], "")
+    clips = relu and dtype == torch.float32  # of what PyTorch cannot fuse it clips no bfloat16
+    y = torch.ops.mkldnn._convolution_pointwise(x, plus, *settings, "add", None, "relu" if clips else None, [], "")
+    return F.relu_(y) if relu and not clips else y
 
 
 def add_output(total: Tensor, layer: nn.Module, x: Tensor) -> Tensor:
@@ -32,8 +36,8 @@ def add_output(total: Tensor, layer: nn.Module, x: Tensor) -> Tensor:
     if not _adds_as_product(layer, total, x):
         return add(total, layer(x))
     rows, of_total = (t.movedim(1, -1).flatten(0, -2) for t in (x, total))
-    of_total.addmm_(rows, layer.weight.flatten(1).t())
-    return total if layer.bias is None else total.add_(layer.bias.view(-1, *[1] * (x.dim() - 2)))
+    of_total.addmm_(rows, layer.weight.flatten(1).t().to(total.dtype))
+    return total if layer.bias is None else total.add_(layer.bias.to(total.dtype).view(-1, *[1] * (x.dim() - 2)))
 
 
 def add(total: Tensor, x: Tensor) -> Tensor:
@@ -46,8 +50,8 @@ def _can_be_fused(conv: nn.Module, x: Tensor, plus: Tensor | None, relu: bool) -
         (relu or plus is not None)
         and _is_plain(conv)
         and x.device.type == "cpu"
-        and x.dtype == conv.weight.dtype == torch.float32
-        and (plus is None or plus.dtype == torch.float32)
+        and _multiplies_in(computed_in(x))
+        and _come_to(computed_in(x), x, conv.weight, x if plus is None else plus)
         and conv.padding_mode == "zeros"
         and not isinstance(conv.padding, str)
         and not torch.compiler.is_compiling()
@@ -61,8 +65,8 @@ def _adds_as_product(layer: nn.Module, total: Tensor, x: Tensor) -> bool:
         not torch.is_grad_enabled()
         and _is_plain(layer)
         and x.device.type == "cpu"
-        and x.dtype == total.dtype == layer.weight.dtype
-        and not torch.is_autocast_enabled("cpu")
+        and x.dtype == total.dtype == computed_in(x)
+        and _come_to(x.dtype, layer.weight)
         and not torch.compiler.is_compiling()
         and set(layer.kernel_size) == set(layer.stride) == {1}
         and set(layer.padding) == {0}
@@ -70,6 +74,17 @@ def _adds_as_product(layer: nn.Module, total: Tensor, x: Tensor) -> bool:
         and is_channels_last(x)
         and is_channels_last(total)
     )
+
+
+def _multiplies_in(dtype: torch.dtype) -> bool:
+    """Whether oneDNN does on this processor; bfloat16 few have."""
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _come_to(dtype: torch.dtype, *tensors: Tensor) -> bool:
+    """Whether a convolution would take them all in that type: as they are, or as autocast makes them."""
+    rounded = torch.float32 if torch.is_autocast_enabled("cpu") else dtype
+    return all(t.dtype in (dtype, rounded) for t in tensors)
 
 
 def _is_plain(layer: nn.Module) -> bool:

@@ -79,7 +79,7 @@ def concat_volume_conv(
         volume = torch.stack(levels, 2)
     else:  # channels innermost, as the weight has them
         volume = torch.stack([level.permute(0, 2, 3, 1) for level in levels], 1).permute(0, 4, 1, 2, 3)
-    return volume if bias is None else volume.add_(bias.view(-1, 1, 1, 1))
+    return volume if bias is None else volume.add_(bias.to(volume.dtype).view(-1, 1, 1, 1))
 
 
 def add_concat_volume_conv(total: Tensor, left: Tensor, right: Tensor, weight: Tensor) -> Tensor:
