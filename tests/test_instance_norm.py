@@ -27,12 +27,14 @@ def test_values_and_layout(shape, layout):
     assert y.is_contiguous(memory_format=layout)
 
 
-def test_bfloat16_has_the_precise_statistics():
+@pytest.mark.parametrize("inplace", [False, True])
+def test_bfloat16_has_the_precise_statistics(inplace):
     ours, plain = layers(24)
+    ours.inplace = inplace
     x = (torch.randn(2, 24, 32, 40) * 3 + 2).bfloat16().contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
-        y, expected = ours(x), plain(x.float())
-    assert y.dtype == torch.bfloat16
+        expected, y = plain(x.float()), ours(x)
+    assert y.dtype == torch.bfloat16 and (y is x) == inplace and y.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(y.float(), expected, atol=2**-8, rtol=2**-8)  # one rounding, at the end
 
 

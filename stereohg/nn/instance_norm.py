@@ -1,6 +1,7 @@
 """Instance norm that leaves channels innermost where they are. Shapes: (B,C,H,W)."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.nn.batch_norm import Normalised, moments
@@ -31,12 +32,20 @@ class InstanceNorm2d(nn.InstanceNorm2d):
             return torch.cat([Normalised.apply(image, self.weight, self.bias, self.eps)[0] for image in images])
         precise = torch.promote_types(x.dtype, torch.float32)
         mean, variance = map(torch.stack, zip(*(moments(image.to(precise)) for image in images), strict=True))
+        if x.dtype != precise:
+            return self._rounded(x, mean, variance)
         scale = self.weight * (variance + self.eps).rsqrt()
         shift = self.bias - mean * scale
         scale, shift = (t.to(precise)[..., None, None] for t in (scale, shift))
-        if self.inplace and x.dtype == precise:
-            return torch.addcmul(shift, x, scale, out=x)
-        return torch.addcmul(shift, x, scale).to(x.dtype)
+        return torch.addcmul(shift, x, scale, out=x if self.inplace else None)
+
+    def _rounded(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """Of half precision, by precise statistics: batch norm takes the two, a sum would make all of x precise."""
+        y = x if self.inplace else torch.empty_like(x)
+        mean, variance = (t.to(self.weight.dtype) for t in (mean, variance))
+        for image, of_image, *statistics in zip(x.split(1), y.split(1), mean, variance, strict=True):
+            of_image.copy_(F.batch_norm(image, *statistics, self.weight, self.bias, eps=self.eps))
+        return y
 
     def _has_quick_way(self, x: Tensor) -> bool:
         return (
