@@ -1,6 +1,6 @@
 """The bundled network beside StereoSGBM on scikit-image's Motorcycle: error over all pixels, seconds, peak memory.
 
-With large pages, as the program ``stereohg`` has them.
+With large pages, as the program ``stereohg`` has them. bfloat16 is measured where the processor multiplies in it.
 """
 
 import json
@@ -8,16 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from benchmarks.environment import alone, environment, repeated
 from stereohg import Predictor
 from stereohg.data.motorcycle import CALIBRATION, motorcycle
-from stereohg.devices import ask_for_large_pages
+from stereohg.devices import Precision, ask_for_large_pages
 from stereohg.metrics import disparity_metrics
+from stereohg.nn.onednn import multiplies_in
 from stereohg.sgbm import sgbm_disparity
 
 REPEATS = 7
-SCALES = (1.0, 1.4, 2.0)  # beside the network's own
+SCALES, SCALES_IN_HALF = (1.0, 2.0), (None, 1.0, 1.75)  # None is the network's own
 RESULT = Path(__file__).parent / "results" / "motorcycle.json"
 
 
@@ -25,8 +27,12 @@ def main() -> None:
     results = {}
     for levels in (CALIBRATION.ndisp, 192):
         baseline, network = measure("StereoSGBM", levels), measure("hgstereo_s", levels)
-        networks = {f"hgstereo_s, {levels} levels": network}
-        networks |= {f"hgstereo_s, {levels} levels, scale {s:g}": measure("hgstereo_s", levels, s) for s in SCALES}
+        name = f"hgstereo_s, {levels} levels"
+        networks = {name: network}
+        networks |= {f"{name}, scale {scale:g}": measure("hgstereo_s", levels, scale) for scale in SCALES}
+        for scale in SCALES_IN_HALF if multiplies_in(torch.bfloat16) else ():
+            own = "" if scale is None else f", scale {scale:g}"
+            networks[f"{name}, bfloat16{own}"] = measure("hgstereo_s", levels, scale, "bfloat16")
         for network in networks.values():
             network["seconds_over_sgbm"] = round(network["seconds_median"] / baseline["seconds_median"], 2)
         results |= {f"StereoSGBM, {levels} levels": baseline, **networks}
@@ -35,23 +41,23 @@ def main() -> None:
     print(RESULT.read_text())
 
 
-def measure(name: str, levels: int, scale: float | None = None) -> dict[str, float]:
-    left, right, truth, known = motorcycle()
-    method = make(name, left, right, levels, scale)
-    metrics = disparity_metrics(method(), truth, known)
-    return {**{key: round(value, 3) for key, value in metrics.items()}, **alone(cost, name, levels, scale)}
+def measure(name: str, levels: int, scale: float | None = None, precision: Precision = "float32") -> dict[str, float]:
+    *_, truth, known = motorcycle()
+    case = name, levels, scale, precision
+    metrics = disparity_metrics(make(*case)(), truth, known)
+    return {**{key: round(value, 3) for key, value in metrics.items()}, **alone(cost, *case)}
 
 
-def cost(name: str, levels: int, scale: float | None) -> dict[str, float]:
+def cost(name: str, levels: int, scale: float | None, precision: Precision) -> dict[str, float]:
     ask_for_large_pages()
+    return repeated(make(name, levels, scale, precision), REPEATS)
+
+
+def make(name: str, levels: int, scale: float | None, precision: Precision) -> Callable[[], np.ndarray]:
     left, right, *_ = motorcycle()
-    return repeated(make(name, left, right, levels, scale), REPEATS)
-
-
-def make(name: str, left: np.ndarray, right: np.ndarray, levels: int, scale: float | None) -> Callable[[], np.ndarray]:
     if name == "StereoSGBM":
         return lambda: sgbm_disparity(left, right, levels)
-    predictor = Predictor(name, precision="float32")
+    predictor = Predictor(name, precision=precision)
     return lambda: predictor(left, right, max_disp=levels, scale=scale, check=False).values
 
 

@@ -29,6 +29,7 @@ from stereohg.measure import measured
 from stereohg.models.inference import channels_last, ready_for_inference
 from stereohg.models.published_keys import published_keys
 from stereohg.models.stereo import StereoNetwork
+from stereohg.nn.onednn import multiplies_in
 from stereohg.recipes import load_recipe
 from stereohg.training.config import DataConfig
 from stereohg.training.optimisation import make_optimiser
@@ -45,7 +46,7 @@ INFERENCE = [
 ]
 TRAINING = [("psmnet", (256, 512)), ("gwcnet_gc", (256, 512))]
 PUBLISHED, OURS, OURS_HALF = "published, float32", "ours, float32", "ours, bfloat16"
-FORMS = (PUBLISHED, OURS, *([OURS_HALF] if torch.ops.mkldnn._is_mkldnn_bf16_supported() else []))
+FORMS = (PUBLISHED, OURS, *([OURS_HALF] if multiplies_in(torch.bfloat16) else []))
 RESULT = Path(__file__).parent / "results" / "networks.json"
 
 Step = Callable[[], object]

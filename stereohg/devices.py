@@ -3,9 +3,12 @@
 import ctypes
 import os
 import platform
+import warnings
 from typing import Literal
 
 import torch
+
+from stereohg.nn.onednn import multiplies_in
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 KEPT = 2**28
@@ -45,16 +48,30 @@ def _answers(device: torch.device) -> bool:
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     """The number format; "auto" takes bfloat16 on CUDA devices that have it, float32 elsewhere.
 
+    Warns where the processor does not multiply in it.
+
     Raises:
         ValueError: an unknown precision, with the known ones.
     """
     named = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if precision in named:
+        warn_of_slow(named[precision], device)
         return named[precision]
     if precision != "auto":
         raise ValueError(f"precision is {precision!r}; it must be 'auto', {', '.join(map(repr, named))}")
     has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.bfloat16 if has_bfloat16 else torch.float32
+
+
+def warn_of_slow(dtype: torch.dtype, device: torch.device) -> None:
+    """Warns where the device is a CPU that does not multiply in that format."""
+    if device.type == "cpu" and not multiplies_in(dtype):
+        name = str(dtype).removeprefix("torch.")
+        warnings.warn(
+            f"this processor does not multiply in {name}, which will take many times as long as float32; leave"
+            f" precision={name} out",
+            stacklevel=2,
+        )
 
 
 def ask_for_large_pages() -> None:

@@ -234,7 +234,7 @@ def test_layers_learn_by_products(dim, dilation, bias, monkeypatch):
     size = (2, FEWEST_CHANNELS, *(14, 32, 32)[-dim:])
     x = random(*size, dtype=torch.float32).contiguous(memory_format=layout)
     answers, taken = [], []
-    monkeypatch.setattr("stereohg.nn.convolution._has_wide_vectors", lambda: False)
+    monkeypatch.setattr("stereohg.nn.convolution.has_wide_vectors", lambda: False)
     monkeypatch.setattr(
         "stereohg.nn.convolution.weight_gradient", lambda *given: taken.append(1) or weight_gradient(*given)
     )
@@ -259,7 +259,7 @@ def test_the_first_layer_learns():
 
 def test_products_are_for_float32_with_channels_innermost(monkeypatch):
     monkeypatch.setattr("stereohg.nn.convolution.weight_gradient", None)  # not to be called
-    monkeypatch.setattr("stereohg.nn.convolution._has_wide_vectors", lambda: False)
+    monkeypatch.setattr("stereohg.nn.convolution.has_wide_vectors", lambda: False)
     layer, x = Conv2d(24, 24, 3, padding=1), torch.randn(1, 24, 32, 32)
     layer(x).sum().backward()
     layer, x = layer.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
@@ -268,6 +268,6 @@ def test_products_are_for_float32_with_channels_innermost(monkeypatch):
         layer(x).sum().backward()
     with torch.no_grad():
         layer(x)
-    monkeypatch.setattr("stereohg.nn.convolution._has_wide_vectors", lambda: True)
+    monkeypatch.setattr("stereohg.nn.convolution.has_wide_vectors", lambda: True)
     layer(x).sum().backward()
     layer.double()(x.double()).sum().backward()

@@ -1,5 +1,6 @@
 """Prediction with a stand-in network whose answers are known, and with the bundled one on scenes that are known."""
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -261,6 +262,17 @@ def test_every_kind_of_picture_gives_the_same_answer(scene, answer, tmp_path):
     as_floats = [getattr(scene, name).astype(np.float32) for name in ("left", "right")]
     for pair in (paths, as_floats, [Image.open(path) for path in paths]):
         np.testing.assert_allclose(predict(*pair, check=False).values, answer.values, atol=1e-3)
+
+
+def test_a_processor_without_the_precision_is_told(monkeypatch):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    with pytest.warns(UserWarning, match="does not multiply in bfloat16, which will take many times as long"):
+        Predictor(Constant(level=1), device="cpu", precision="bfloat16")
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for precision in ("bfloat16", "float32"):
+            Predictor(Constant(level=1), device="cpu", precision=precision)
 
 
 def test_half_precision_gives_nearly_the_same(scene, answer):

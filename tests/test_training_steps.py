@@ -162,7 +162,10 @@ def test_bfloat16_is_near_float32(tmp_path):
 def test_channels_last_is_a_matter_of_speed(tmp_path):
     for last in (True, False):
         runs.run(replace(TINY, steps=2, channels_last=last, optimiser=SGD), tmp_path / str(last))
-    assert runs.losses(tmp_path / "True") == pytest.approx(runs.losses(tmp_path / "False"), rel=1e-3)
+    (first, second), others = runs.losses(tmp_path / "True"), runs.losses(tmp_path / "False")
+    assert first == pytest.approx(others[0], rel=1e-6)
+    # rounding decides the gradient of a value at a ReLU's bend, and of 64x64 pixels each of the deepest counts
+    assert first - second == pytest.approx(others[0] - others[1], rel=0.02)
 
 
 def test_compilation_is_an_option(tmp_path, monkeypatch):

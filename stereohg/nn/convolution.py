@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.nn.layout import channels_last, is_channels_last
+from stereohg.nn.onednn import asks_onednn, computed_in, has_wide_vectors
 from stereohg.nn.weight_gradient import weight_gradient
 
 SMALL = 20480  # B C D H up to which PyTorch (checked at 2.6 to 2.13) takes a loop in place of oneDNN in float32
@@ -91,16 +92,6 @@ def conv_to_one(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         return total if bias is None else total + bias.view(-1, 1, 1, 1)
 
 
-def asks_onednn() -> bool:
-    """Whether oneDNN can be asked by name, past PyTorch's own choice; its answers there have no gradient."""
-    return torch.backends.mkldnn.is_available() and not torch.is_grad_enabled() and not torch.jit.is_tracing()
-
-
-def computed_in(x: Tensor) -> torch.dtype:
-    """The type in which a CPU convolves it: autocast's, or its own."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-
-
 class _Convolution(torch.autograd.Function):
     """A convolution of size 3 and stride 1 that keeps the size, and whose kernel learns from ``weight_gradient``."""
 
@@ -170,7 +161,7 @@ def _learns_by_products(conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor) 
     return (
         torch.is_grad_enabled()
         and weight.requires_grad
-        and not _has_wide_vectors()
+        and not has_wide_vectors()  # with which oneDNN's own gradients are the quicker ones
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == computed_in(x) == torch.float32
         and not torch.compiler.is_compiling()
@@ -185,11 +176,6 @@ def _learns_by_products(conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor) 
         and min(weight.shape[:2]) >= FEWEST_CHANNELS
         and prod(x.shape[-2:]) >= FEWEST_PIXELS
     )
-
-
-def _has_wide_vectors() -> bool:
-    """Whether the processor has AVX-512, with which oneDNN's own gradients of kernels are the quicker ones."""
-    return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def _exchanged(x: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stereohg.nn.convolution import Conv2d, Conv3d, asks_onednn, computed_in
+from stereohg.nn.convolution import Conv2d, Conv3d
 from stereohg.nn.layout import is_channels_last
+from stereohg.nn.onednn import asks_onednn, computed_in, multiplies_in
 
 
 def convolved(conv: nn.Module, x: Tensor, plus: Tensor | None = None, relu: bool = False) -> Tensor:
@@ -50,7 +51,8 @@ def _can_be_fused(conv: nn.Module, x: Tensor, plus: Tensor | None, relu: bool) -
         (relu or plus is not None)
         and _is_plain(conv)
         and x.device.type == "cpu"
-        and _multiplies_in(computed_in(x))
+        and computed_in(x) in (torch.float32, torch.bfloat16)
+        and multiplies_in(computed_in(x))
         and _come_to(computed_in(x), x, conv.weight, x if plus is None else plus)
         and conv.padding_mode == "zeros"
         and not isinstance(conv.padding, str)
@@ -74,11 +76,6 @@ def _adds_as_product(layer: nn.Module, total: Tensor, x: Tensor) -> bool:
         and is_channels_last(x)
         and is_channels_last(total)
     )
-
-
-def _multiplies_in(dtype: torch.dtype) -> bool:
-    """Whether oneDNN does on this processor; bfloat16 few have."""
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _come_to(dtype: torch.dtype, *tensors: Tensor) -> bool:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from stereohg.devices import choose_device
+import torch
+
+from stereohg.devices import choose_device, warn_of_slow
 from stereohg.training.config import LoopConfig
 
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
@@ -38,4 +40,5 @@ def make_accelerator(config: LoopConfig, folder: Path):
         )
     if config.precision == "float16" and accelerator.device.type == "cpu":
         raise ValueError("precision is float16, which the CPU does not train in; take bfloat16 or float32")
+    warn_of_slow(getattr(torch, config.precision), accelerator.device)
     return accelerator
