@@ -59,8 +59,11 @@ def test_the_convolution_needs_no_volume(num_disp, width, channels, biased, last
     bias = torch.randn(2, generator=generator, dtype=torch.float64) if biased else None
     volume = literal.concat_volume(left, right, num_disp)
     expected = torch.nn.functional.conv3d(volume, weight, bias, padding=1)
-    torch.testing.assert_close(concat_volume_conv(left, right, num_disp, weight, bias), expected, rtol=0, atol=1e-12)
     for learns in (True, False):
+        with torch.set_grad_enabled(learns):
+            own = concat_volume_conv(left, right, num_disp, weight, bias)
+        torch.testing.assert_close(own, expected, rtol=0, atol=1e-12)
+        assert own.is_contiguous(memory_format=torch.channels_last_3d if last else torch.contiguous_format)
         before = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
         total = before.clone()
         with torch.set_grad_enabled(learns):

@@ -4,7 +4,6 @@ Shapes: features (B,C,H,W) -> volume (B,channels,D,H,W), D = ``num_disp`` levels
 At level d the left pixel x meets the right pixel x - d; where x < d there is none, and the volume is zero.
 """
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -74,12 +73,19 @@ def concat_volume_conv(
     """
     if torch.compiler.is_exporting():  # the maps would be a graph of twice as many nodes, and no quicker elsewhere
         return F.conv3d(concat_volume(left, right, num_disp), weight, bias, padding=1)
-    levels = [maps.level(d) for d, maps in enumerate(_maps_of_levels(left, right, num_disp, weight))]
-    if weight.is_contiguous():
-        volume = torch.stack(levels, 2)
-    else:  # channels innermost, as the weight has them
-        volume = torch.stack([level.permute(0, 2, 3, 1) for level in levels], 1).permute(0, 4, 1, 2, 3)
-    return volume if bias is None else volume.add_(bias.to(volume.dtype).view(-1, 1, 1, 1))
+    maps = _maps_of_levels(left, right, num_disp, weight)
+    if torch.is_grad_enabled():
+        levels = [own.level(d) for d, own in enumerate(maps)]
+        if weight.is_contiguous():
+            volume = torch.stack(levels, 2)
+        else:  # channels innermost, as the weight has them
+            volume = torch.stack([level.permute(0, 2, 3, 1) for level in levels], 1).permute(0, 4, 1, 2, 3)
+        return volume if bias is None else volume.add_(bias.to(volume.dtype).view(-1, 1, 1, 1))
+    layout = torch.contiguous_format if weight.is_contiguous() else torch.channels_last_3d
+    size = left.shape[0], weight.shape[0], num_disp, *left.shape[2:]
+    volume = torch.empty(size, dtype=maps[0].beyond.dtype, device=left.device, memory_format=layout)
+    volume.copy_(torch.zeros(()) if bias is None else bias.view(-1, 1, 1, 1))
+    return _with_levels_added(volume, maps)
 
 
 def add_concat_volume_conv(total: Tensor, left: Tensor, right: Tensor, weight: Tensor) -> Tensor:
@@ -94,20 +100,21 @@ def add_concat_volume_conv(total: Tensor, left: Tensor, right: Tensor, weight: T
     num_disp = total.shape[2]
     if torch.is_grad_enabled() or torch.compiler.is_exporting():
         return total.add_(concat_volume_conv(left, right, num_disp, weight))
-    for d, maps in enumerate(_maps_of_levels(left, right, num_disp, weight)):
-        maps.add_level(total[:, :, d], d)
+    return _with_levels_added(total, _maps_of_levels(left, right, num_disp, weight))
+
+
+def _with_levels_added(total: Tensor, maps: list["_ConvMaps"]) -> Tensor:
+    for d, own in enumerate(maps):
+        own.add_level(total[:, :, d], d)
     return total
 
 
-def _maps_of_levels(left: Tensor, right: Tensor, num_disp: int, weight: Tensor) -> Iterator["_ConvMaps"]:
+def _maps_of_levels(left: Tensor, right: Tensor, num_disp: int, weight: Tensor) -> list["_ConvMaps"]:
     """Of each level in turn; all but the first and the last have the same."""
     _check_pair(left, right)
-    maps: dict[tuple[int, ...], _ConvMaps] = {}
-    for d in range(num_disp):
-        inside = tuple(step for step in (-1, 0, 1) if 0 <= d + step < num_disp)
-        if inside not in maps:
-            maps[inside] = _ConvMaps(left, right, weight, inside)
-        yield maps[inside]
+    steps_of = [tuple(step for step in (-1, 0, 1) if 0 <= d + step < num_disp) for d in range(num_disp)]
+    maps = {steps: _ConvMaps(left, right, weight, steps) for steps in dict.fromkeys(steps_of)}
+    return [maps[steps] for steps in steps_of]
 
 
 class _ConvMaps:
