@@ -161,10 +161,10 @@ def _learns_by_products(conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor) 
     return (
         torch.is_grad_enabled()
         and weight.requires_grad
-        and not has_wide_vectors()  # with which oneDNN's own gradients are the quicker ones
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == computed_in(x) == torch.float32
         and not torch.compiler.is_compiling()
+        and not has_wide_vectors()  # with which oneDNN's own gradients are the quicker ones
         and is_channels_last(x)
         and set(conv.kernel_size) == {3}
         and set(conv.stride) == {1}

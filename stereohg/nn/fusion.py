@@ -49,6 +49,7 @@ def add(total: Tensor, x: Tensor) -> Tensor:
 def _can_be_fused(conv: nn.Module, x: Tensor, plus: Tensor | None, relu: bool) -> bool:
     return (
         (relu or plus is not None)
+        and not torch.compiler.is_compiling()
         and _is_plain(conv)
         and x.device.type == "cpu"
         and computed_in(x) in (torch.float32, torch.bfloat16)
@@ -56,7 +57,6 @@ def _can_be_fused(conv: nn.Module, x: Tensor, plus: Tensor | None, relu: bool) -
         and _come_to(computed_in(x), x, conv.weight, x if plus is None else plus)
         and conv.padding_mode == "zeros"
         and not isinstance(conv.padding, str)
-        and not torch.compiler.is_compiling()
         and asks_onednn()
         and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
     )
