@@ -1,7 +1,8 @@
 """The bundled weights made one's own: what three recipes gain on pairs that they did not see.
 
 "finetune" learns from three of six crops of Scene Flow's FlyingThings3D pair, where its folder is given, those of one
-colour on a chessboard; it chooses the best weights on the fourth, and is tried on the last two. "adapt" learns without
+colour on a chessboard; on each of the others in turn it chooses the best weights, and is tried on the two that are
+left, of which the means are told. "adapt" learns without
 ground truth from rendered pairs of a camera whose style no training had (grey of weak contrast, vignette, noise), and
 is tried on others of them; "selftrain" learns what the network answers itself to these, before or after "adapt".
 Nothing is chosen on what they are tried on.
@@ -47,11 +48,7 @@ def main() -> None:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if options.sceneflow:
-            crops = chessboard(options.sceneflow)
-            learned, (chosen_by, *tried) = crops[::2], crops[1::2]
-            tuned = learn(folder, "finetune", before, learned, options.steps, [chosen_by])
-            name = "finetune, two other crops of the FlyingThings3D pair"
-            results[name] = compared(before, tuned, tried)
+            results |= finetuned(before, chessboard(options.sceneflow), folder, options.steps)
         camera = StrangeCamera()
         learned, tried = ([camera[index] for index in own] for own in (range(LEARNED), range(LEARNED, LEARNED + TRIED)))
         adapted = learn(folder, "adapt", before, learned, options.steps)
@@ -61,6 +58,22 @@ def main() -> None:
             results[f"{name}, the same"] = compared(before, taught, tried)
     RESULT.write_text(json.dumps({"environment": environment(), "results": results}, indent=2) + "\n")
     print(RESULT.read_text())
+
+
+def finetuned(
+    before: StereoNetwork, crops: list[StereoSample], folder: Path, steps: int | None
+) -> dict[str, dict[str, object]]:
+    learned, others = crops[::2], crops[1::2]
+    found = []
+    for chosen_by in others:
+        tuned = learn(folder / chosen_by.name, "finetune", before, learned, steps, [chosen_by])
+        found.append(compared(before, tuned, [crop for crop in others if crop is not chosen_by]))
+    means = {
+        when: {key: round(float(np.mean([own[when][key] for own in found])), 3) for key in found[0][when]}
+        for when in ("before", "after")
+    }
+    kept = ", ".join(str(own["steps"]) for own in found)
+    return {"finetune, two of three other crops of the FlyingThings3D pair": {"steps": kept, **means}}
 
 
 def learn(
