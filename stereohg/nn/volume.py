@@ -74,7 +74,7 @@ def concat_volume_conv(
     if torch.compiler.is_exporting():  # the maps would be a graph of twice as many nodes, and no quicker elsewhere
         return F.conv3d(concat_volume(left, right, num_disp), weight, bias, padding=1)
     maps = _maps_of_levels(left, right, num_disp, weight)
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() or torch.jit.is_tracing():  # whose graph would differ from call to call
         levels = [own.level(d) for d, own in enumerate(maps)]
         if weight.is_contiguous():
             volume = torch.stack(levels, 2)
