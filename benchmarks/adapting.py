@@ -2,10 +2,9 @@
 
 "finetune" learns from three of six crops of Scene Flow's FlyingThings3D pair, where its folder is given, those of one
 colour on a chessboard; on each of the others in turn it chooses the best weights, and is tried on the two that are
-left, of which the means are told. "adapt" learns without
-ground truth from rendered pairs of a camera whose style no training had (grey of weak contrast, vignette, noise), and
-is tried on others of them; "selftrain" learns what the network answers itself to these, before or after "adapt".
-Nothing is chosen on what they are tried on.
+left, of which the means are told. "adapt" learns without ground truth from rendered pairs of a camera whose style no
+training had (grey of weak contrast, vignette, noise), and is tried on others of them; "selftrain" learns what the
+network answers itself to these, before or after "adapt". Nothing is chosen on what they are tried on.
 
     python -m benchmarks.adapting [SCENEFLOW] [--steps N]
 """
@@ -63,6 +62,7 @@ def main() -> None:
 def finetuned(
     before: StereoNetwork, crops: list[StereoSample], folder: Path, steps: int | None
 ) -> dict[str, dict[str, object]]:
+    """Means over the choices of the crop that chooses, with the steps that each kept."""
     learned, others = crops[::2], crops[1::2]
     found = []
     for chosen_by in others:

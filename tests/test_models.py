@@ -180,3 +180,24 @@ def test_gradients_reach_every_parameter():
     predictions, costs = model.forward_with_costs(*pair(batch=2))
     (sum(p.mean() for p in predictions) + sum(c.square().mean() for c in costs)).backward()
     assert [key for key, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+
+
+class Last(nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, left, right):
+        return self.network(left, right)[-1]
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", ["psmnet", "gwcnet_gc"])
+@torch.no_grad()
+def test_a_traced_network_has_the_same_graph_at_every_call(name):
+    """As TensorBoard's picture of it wants: the trace itself raises where two calls' graphs differ."""
+    network = stereohg.create_model(name, max_disp=32).eval()
+    left, right = torch.randn(2, 1, 3, 64, 128)
+    network.requires_grad_(False)
+    traced = torch.jit.trace(Last(network), (left, right))
+    torch.testing.assert_close(traced(right, left), network(right, left)[-1], rtol=1e-3, atol=1e-2)

@@ -98,7 +98,7 @@ def add_concat_volume_conv(total: Tensor, left: Tensor, right: Tensor, weight: T
         weight: (K,2C,3,3,3).
     """
     num_disp = total.shape[2]
-    if torch.is_grad_enabled() or torch.compiler.is_exporting():
+    if torch.is_grad_enabled() or torch.compiler.is_exporting() or torch.jit.is_tracing():
         return total.add_(concat_volume_conv(left, right, num_disp, weight))
     return _with_levels_added(total, _maps_of_levels(left, right, num_disp, weight))
 
