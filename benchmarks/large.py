@@ -20,7 +20,8 @@ from stereohg.bands import Fitting
 from stereohg.data.motorcycle import motorcycle
 from stereohg.measure import measured
 from stereohg.memory import parse_memory
-from stereohg.models.scale import levels_for, scaled
+from stereohg.models.resizing import scaled
+from stereohg.models.search import levels_for
 from stereohg.models.weights import bundled_names
 
 LIMIT = "6GB"

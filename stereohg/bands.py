@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from stereohg.memory import in_words, peak_memory
-from stereohg.models.scale import next_multiple
+from stereohg.models.search import next_multiple
 from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
 
 OVERLAP = 32

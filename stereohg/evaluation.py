@@ -28,7 +28,7 @@ from stereohg.data.preprocess import as_rgb
 from stereohg.data.stereo import StereoDataset, StereoSample, collate
 from stereohg.data.workers import prepare_worker, reading
 from stereohg.metrics import BAD_THRESHOLDS, ErrorSums, error_sums, per_image, per_pixel
-from stereohg.models.scale import searched_range
+from stereohg.models.search import searched_range
 from stereohg.prediction import Predictor
 from stereohg.viewer import write_page
 from stereohg.visual import colour_disparity, error_map

@@ -27,7 +27,8 @@ from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, Padding, norma
 from stereohg.models.features import SpatialPyramid
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.keypoint import KeypointHourglass
-from stereohg.models.scale import bilinear, brought_back, next_multiple, resized, scaled
+from stereohg.models.resizing import bilinear, brought_back, resized, scaled
+from stereohg.models.search import next_multiple
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn import confidence
 from stereohg.version import __version__

@@ -25,7 +25,8 @@ from stereohg.devices import Precision, choose_device, choose_dtype
 from stereohg.disparity import Disparity
 from stereohg.memory import free_memory, parse_memory
 from stereohg.models.inference import ready_for_inference
-from stereohg.models.scale import bilinear, brought_back, check_scale, levels_for, resized, scaled
+from stereohg.models.resizing import bilinear, brought_back, resized, scaled
+from stereohg.models.search import check_scale, levels_for
 from stereohg.models.stereo import check_stereo
 from stereohg.models.weights import bundled_names, load_model
 from stereohg.nn import confidence

@@ -24,7 +24,7 @@ from stereohg.calibration.formats import read_calibration
 from stereohg.data.files import PNG_LIMIT, replacing, write_disparity
 from stereohg.data.registry import create_dataset
 from stereohg.data.stereo import StereoFiles
-from stereohg.models.scale import searched_range
+from stereohg.models.search import searched_range
 from stereohg.prediction import Predictor
 
 logger = logging.getLogger("stereohg")

@@ -25,7 +25,7 @@ from stereohg.evaluation import (
 )
 from stereohg.evaluation import evaluate as run
 from stereohg.metrics import per_image, per_pixel
-from stereohg.models.scale import searched_range, set_search
+from stereohg.models.search import searched_range, set_search
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.version import __version__

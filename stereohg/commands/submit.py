@@ -4,7 +4,7 @@ from pathlib import Path
 
 from stereohg.commands.progress import progress_bar
 from stereohg.devices import Precision
-from stereohg.models.scale import set_search
+from stereohg.models.search import set_search
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.submission import BENCHMARKS, BenchmarkName, write_submission

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.models.checks import check_at_least
-from stereohg.models.scale import LARGEST_SCALE
+from stereohg.models.search import LARGEST_SCALE
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn import (
     BasicBlock,

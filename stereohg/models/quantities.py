@@ -8,7 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from stereohg.memory import peak_memory
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.registry import create_model
-from stereohg.models.scale import levels_for, next_multiple, scaled
+from stereohg.models.resizing import scaled
+from stereohg.models.search import levels_for, next_multiple
 from stereohg.models.stereo import StereoNetwork
 
 

@@ -31,7 +31,7 @@ from stereohg.models.recognition import (
     recognise,
 )
 from stereohg.models.registry import MODELS, create_model, list_models
-from stereohg.models.scale import set_search
+from stereohg.models.search import set_search
 from stereohg.version import __version__
 
 logger = logging.getLogger("stereohg")
