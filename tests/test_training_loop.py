@@ -254,6 +254,13 @@ def test_settings_that_cannot_be_are_told_before_anything_is_written(tmp_path, c
     assert runs.files(tmp_path) == []
 
 
+def test_a_precision_that_the_processor_lacks_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    config = replace(TINY, device="cpu", precision="bfloat16")
+    with pytest.warns(UserWarning, match="does not multiply in bfloat16, which will take many times as long"):
+        runs.begin(config, tmp_path)
+
+
 def test_without_accelerate_it_is_asked_for_by_name(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(ModuleNotFoundError, match=r"training needs accelerate: pip install 'stereohg\[train\]'"):
