@@ -19,7 +19,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.data.files import FilePath, replacing
@@ -27,7 +26,7 @@ from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, Padding, norma
 from stereohg.models.features import SpatialPyramid
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.keypoint import KeypointHourglass
-from stereohg.models.resizing import bilinear, brought_back, resized, scaled
+from stereohg.models.resizing import at_full_size, bilinear, brought_back, resized, scaled
 from stereohg.models.search import next_multiple
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn import confidence
@@ -186,9 +185,7 @@ class _StereoProgram(_Program):
 
     def forward(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         predictions, costs = self.network.forward_with_costs(self.prepare(left), self.prepare(right))
-        sureness = confidence(costs[-1].float()).unsqueeze(1)
-        sureness = F.interpolate(sureness, scale_factor=4, mode="bilinear", align_corners=False).squeeze(1)
-        answers = predictions[-1].float(), sureness
+        answers = predictions[-1].float(), at_full_size(confidence(costs[-1].float()))
         if self.padding is not None:
             answers = tuple(map(self.padding.unpad, answers))
         if self.dynamic:

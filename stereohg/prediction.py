@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.bands import Band, Fitting, forward_in_bands
@@ -25,7 +24,7 @@ from stereohg.devices import Precision, choose_device, choose_dtype
 from stereohg.disparity import Disparity
 from stereohg.memory import free_memory, parse_memory
 from stereohg.models.inference import ready_for_inference
-from stereohg.models.resizing import bilinear, brought_back, resized, scaled
+from stereohg.models.resizing import at_full_size, bilinear, brought_back, resized, scaled
 from stereohg.models.search import check_scale, levels_for
 from stereohg.models.stereo import check_stereo
 from stereohg.models.weights import bundled_names, load_model
@@ -237,14 +236,14 @@ class _Search:
         self.levels = min(self.levels, widest)
         while True:
             disparity, similarity, padding = self.predictor._run(*pair, self.levels, self.memory, held)
-            top = _full_size(top_probability(similarity), padding)[0, 0].cpu().numpy()
+            top = padding.unpad(at_full_size(top_probability(similarity)))[0].cpu().numpy()
             share = share_at_range_end(top, self.levels)
             wider = min(levels_for(1.5 * self.levels), widest)
             if share <= RANGE_SHARE or not self.widens or self.levels == widest:
                 break
             self.levels = wider
         values = brought_back(padding.unpad(disparity), (height, width))
-        sureness = bilinear(_full_size(confidence(similarity), padding), (height, width))
+        sureness = bilinear(padding.unpad(at_full_size(confidence(similarity))).unsqueeze(1), (height, width))
         return values[0].cpu().numpy(), sureness[0, 0].cpu().numpy(), self._notes(share, wider)
 
     def mean_confidence(self, left: np.ndarray, right: np.ndarray, scale: float) -> float:
@@ -275,12 +274,6 @@ def share_at_range_end(probability: np.ndarray, max_disp: int) -> float:
     """
     first = min(max_disp, probability.shape[1] // 2)
     return float((probability[:, first:] > 0.5).mean())
-
-
-def _full_size(quarter: Tensor, padding: Padding) -> Tensor:
-    """(1,h,w) at a quarter of the padded size to (1,1,H,W) of the picture that was matched."""
-    full = F.interpolate(quarter[None], scale_factor=4, mode="bilinear", align_corners=False)
-    return padding.unpad(full)
 
 
 def _tell(notes: list[str], strict: bool) -> None:

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from stereohg.models.inference import in_evaluation
 from stereohg.training.config import LoopConfig, OptimiserConfig
 from stereohg.training.optimisation import (
     OPTIMISERS,
     Buffers,
-    evaluation_mode,
     freeze,
     make_average,
     make_optimiser,
@@ -78,8 +78,9 @@ def blocks() -> nn.Module:
 
 def test_frozen_batch_norms_stay_in_evaluation():
     network = blocks()
-    with evaluation_mode(network, LoopConfig(freeze_batch_norm=True)):
-        assert not any(module.training for module in network) and not torch.is_grad_enabled()
+    training_mode(network, LoopConfig(freeze_batch_norm=True))
+    with in_evaluation(network):
+        assert not any(module.training for module in network)
     assert [module.training for module in network] == [True, False, True, False, True]
     training_mode(network, LoopConfig())
     assert all(module.training for module in network)

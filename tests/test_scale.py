@@ -74,15 +74,18 @@ def test_a_caller_may_choose_another_scale():
     np.testing.assert_array_equal(own, plain(left, right, check=False, scale=1.5).values)
 
 
-@pytest.mark.parametrize("scale", [0.5, 0, 5, float("nan")])
+@pytest.mark.parametrize("scale", [-0.5, 0, 5, float("nan"), "1"])
 def test_scales_out_of_range(scale):
-    with pytest.raises(ValueError, match="scale is .*; it must be between 1 and 4"):
+    with pytest.raises(ValueError, match="scale is .*; it must be a number above 0 and at most 4"):
         small(scale=scale)
 
 
-def test_weights_remember_the_scale(tmp_path):
-    stereohg.save_model(small(scale=1.25), tmp_path / "finer.safetensors")
-    assert stereohg.load_model(tmp_path / "finer.safetensors").scale == 1.25
+@pytest.mark.parametrize("scale", [0.5, 1.25])
+def test_weights_remember_the_scale(tmp_path, scale):
+    network = small()
+    set_search(network, None, scale)
+    stereohg.save_model(network, tmp_path / "other.safetensors")
+    assert stereohg.load_model(tmp_path / "other.safetensors").scale == scale
 
 
 def test_published_networks_take_pictures_as_they_are():

@@ -166,6 +166,7 @@ def test_bundled_weights_are_found_by_name(saved, monkeypatch):
 
 
 def test_what_comes_with_the_package_loads():
+    assert "hgstereo_s" in bundled_names()
     for name in bundled_names():
         assert load_model(name).card["format"] == "stereohg"
 

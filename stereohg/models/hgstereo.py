@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.models.checks import check_at_least
-from stereohg.models.search import LARGEST_SCALE
+from stereohg.models.search import check_scale
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn import (
     BasicBlock,
@@ -46,8 +46,8 @@ class HGStereo(StereoNetwork):
         radius: levels of the volume on either side of the likeliest one that the regression takes in; outside training
             also how near each other, in levels, disparities must be that the upsampling mixes.
         output_scale: factor on the disparity.
-        scale: what pictures are enlarged by before they are matched, 1 to 4: edges and thin things get sharper, for
-            time; ``max_disp`` counts pixels of the enlarged ones. ``forward`` takes what it is given.
+        scale: what pictures are enlarged by before they are matched, above 0 and at most 4: edges and thin things get
+            sharper, for time; ``max_disp`` counts pixels of the enlarged ones. ``forward`` takes what it is given.
     """
 
     multiple = 32
@@ -72,8 +72,7 @@ class HGStereo(StereoNetwork):
                 f"there are {len(feature_channels)} feature_channels and {len(volume_channels)} volume_channels;"
                 " it must be five (1/2 to 1/32) and four (1/4 to 1/32)"
             )
-        if not 1 <= scale <= LARGEST_SCALE:
-            raise ValueError(f"scale is {scale!r}; it must be between 1 and {LARGEST_SCALE}")
+        check_scale(scale)
         self.scale = scale
         self.num_groups = num_groups
         self.radius = radius

@@ -1,5 +1,7 @@
 """Networks made ready for inference: the same answers, sooner and in less memory."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 
 import torch
@@ -25,3 +27,15 @@ def channels_last(network: nn.Module) -> nn.Module:
         elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.to(memory_format=torch.channels_last)
     return network
+
+
+@contextmanager
+def in_evaluation(network: nn.Module) -> Iterator[None]:
+    """The network in ``eval()``, and each of its parts afterwards in the mode that it was in."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -27,6 +27,11 @@ def bilinear(x: Tensor, size: tuple[int, int], antialias: bool = False) -> Tenso
     return F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=antialias)
 
 
+def at_full_size(quarter: Tensor) -> Tensor:
+    """(B,h,w) of a volume, at a quarter of the resolution, to (B,4h,4w)."""
+    return F.interpolate(quarter.unsqueeze(1), scale_factor=4, mode="bilinear", align_corners=False).squeeze(1)
+
+
 def brought_back(disparity: Tensor, size: tuple[int, int]) -> Tensor:
     """To the height and width of the given pictures, and in their pixels.
 

@@ -39,7 +39,7 @@ logger = logging.getLogger("stereohg")
 FORMAT = "stereohg"
 SUFFIX = ".safetensors"
 SETTINGS = ("max_disp", "align_corners", "output_scale", "scale")
-"""Arguments that no weight depends on, so that they may be changed when weights are loaded."""
+"""Arguments that no weight depends on, so that they may be changed afterwards; a card has them as they are then."""
 
 
 def save_model(model: nn.Module, path: FilePath, card: dict | None = None, *, half: bool = False) -> None:

@@ -1,8 +1,5 @@
 """Networks made ready to be trained, and what moves their weights."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -65,17 +62,6 @@ def training_mode(network: nn.Module, config: LoopConfig) -> None:
 
 def _is_in(name: str, trainable: list[str]) -> bool:
     return not trainable or any(f"{name}.".startswith(f"{part}.") for part in trainable)
-
-
-@contextmanager
-def evaluation_mode(network: nn.Module, config: LoopConfig) -> Iterator[nn.Module]:
-    """``eval()`` without gradients, and training mode again."""
-    network.eval()
-    try:
-        with torch.no_grad():
-            yield network
-    finally:
-        training_mode(network, config)
 
 
 class Buffers:

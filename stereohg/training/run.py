@@ -18,14 +18,13 @@ from torch import Tensor, nn
 from stereohg.data.files import clear_leftovers, replacing
 from stereohg.data.samples import some_of
 from stereohg.data.workers import STOPPING_SIGNALS, end_workers
-from stereohg.models.inference import channels_last
+from stereohg.models.inference import channels_last, in_evaluation
 from stereohg.training.accelerator import make_accelerator
 from stereohg.training.batches import Batches, Failure, load
 from stereohg.training.checkpoints import Checkpoints, random_state, set_random_state
 from stereohg.training.config import LoopConfig
 from stereohg.training.optimisation import (
     Buffers,
-    evaluation_mode,
     freeze,
     make_average,
     make_optimiser,
@@ -152,7 +151,7 @@ class Run:
         if start:
             self.report.say(f"going on after {start} of {self.steps} steps")
         elif config.report.graph and "tensorboard" in config.report.trackers:
-            with evaluation_mode(self.network, config):
+            with in_evaluation(self.network), torch.no_grad():
                 self.report.graph(self.network, self.task.example(self.network))
         training_mode(self.network, config)
         return self
@@ -289,7 +288,7 @@ class Run:
             self._tell_figures(step, norm)
         with self.report.paused():
             if self.report.pictures_due(step):
-                with evaluation_mode(self.network, self.config):
+                with in_evaluation(self.network), torch.no_grad():
                     self.report.pictures(step, self.task.pictures(self.network, parts[0]))
             if self._validation_due(step) and self._validate(step):
                 self.report.say(f"step {step}: no better figure in {self.progress.tries} validations; this is the end")
@@ -336,7 +335,7 @@ class Run:
         if self.processes > 1:  # running means are each process's own until its next forward
             for buffer in self._best_network().buffers():
                 torch.distributed.broadcast(buffer, 0)
-        with evaluation_mode(self.network, self.config):
+        with in_evaluation(self.network), torch.no_grad():
             figures = self.task.validate(self._best_network(), self.rank, self.processes, gather_object)
         if config.metric not in figures:
             raise ValueError(f"validation.metric is {config.metric!r}; known are {', '.join(figures)}")
