@@ -53,5 +53,5 @@ def repeated(step: Callable[[], object], repeats: int, warm_ups: int = 1) -> dic
         "seconds_median": round(median(seconds), 4),
         "seconds_least": round(min(seconds), 4),
         "seconds_most": round(max(seconds), 4),
-        "peak_megabytes": round((costs[0].peak_bytes or 0) / 2**20, 1),
+        "peak_megabytes": round((costs[0].peak_bytes or 0) / 1e6, 1),
     }

@@ -76,7 +76,7 @@ def compare(work: Callable[..., Step], name: str, size: tuple[int, int]) -> dict
             "seconds_median": round(median(seconds[form]), 3),
             "seconds_least": round(min(seconds[form]), 3),
             "seconds_most": round(max(seconds[form]), 3),
-            "peak_megabytes": round(alone(peak, work, name, size, form) / 2**20),
+            "peak_megabytes": round(alone(peak, work, name, size, form) / 1e6),
         }
     for form in FORMS[1:]:
         ratios = [theirs / own for theirs, own in zip(seconds[PUBLISHED], seconds[form], strict=True)]

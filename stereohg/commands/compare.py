@@ -99,7 +99,7 @@ def _table(
             f"{values.min():.1f} to {values.max():.1f} px",
             "" if sureness is None else f"{sureness:.2f}",
             f"{cost.seconds:.2f}",
-            "?" if cost.peak_bytes is None else f"{cost.peak_bytes / 2**20:.0f} MB",
+            "?" if cost.peak_bytes is None else f"{cost.peak_bytes / 1e6:.0f} MB",
         ]
         if known:
             metrics = disparity_metrics(values, *known)

@@ -57,5 +57,5 @@ def demo(output: Path = Path("stereohg_demo"), model: str = DEFAULT_MODEL) -> No
 def _row(disparity: np.ndarray, truth: np.ndarray, known: np.ndarray, cost: Cost) -> list[str]:
     metrics = disparity_metrics(disparity, truth, known)
     shares = [f"{metrics[key]:.1f} %" for key in ("bad_1", "bad_2", "bad_3", "d1")]
-    memory = "?" if cost.peak_bytes is None else f"{cost.peak_bytes / 2**20:.0f} MB"
+    memory = "?" if cost.peak_bytes is None else f"{cost.peak_bytes / 1e6:.0f} MB"
     return [f"{metrics['epe']:.2f} px", *shares, f"{cost.seconds:.2f}", memory]

@@ -40,7 +40,7 @@ def export(
         print(f"{key + ':':<15}{value}")
     if written.largest_difference is not None:
         print(f"from PyTorch:  {written.largest_difference:.2g} at most, on a made pair")
-    print(f"written:       {output}, {output.stat().st_size / 2**20:.1f} MB")
+    print(f"written:       {output}, {output.stat().st_size / 1e6:.1f} MB")
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -38,7 +38,7 @@ class SampleDataset(Dataset):
         return int(self._epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Another epoch, other random changes."""
+        """Another epoch, other random changes; to be called before each pass, or all are alike."""
         self._epoch.fill_(epoch)
 
     def __getitem__(self, index: int) -> Any:

@@ -59,7 +59,7 @@ class Checkpoints:
             why = f"{self.folder} cannot take the run's checkpoints ({error.strerror or error})"
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 free = shutil.disk_usage(self.folder).free
-                why += f": two of {size / 2**20:.0f} MB are needed, and {free / 2**20:.0f} MB are free; make room"
+                why += f": two of {size / 1e6:.0f} MB are needed, and {free / 1e6:.0f} MB are free; make room"
             raise OSError(f"{why}; give another output folder") from error
 
     def save(self, step: int, state: dict) -> None:
