@@ -451,12 +451,11 @@ def test_collate(tmp_path):
     assert batch.left.shape == (2, 3, trees.HEIGHT, trees.WIDTH) and batch.left.dtype == torch.float32
     assert torch.equal(batch.right[1], to_tensor(as_rgb(samples[1].right)))
     assert batch.disparity[1, ROW, 40] == THERE and batch.valid.dtype == torch.bool and batch.name[1] == "000001_10"
-    assert batch.visible[0, ROW, 12] and batch.foreground.sum() == 2 * 200 and batch.skipped == ()
+    assert batch.skipped == ()
     assert collate(samples, (0, 0, 0), (1, 1, 1)).left.max() <= 1
     small = RandomCrop(16, 32)(samples[0], np.random.default_rng(0))
     with pytest.raises(ValueError, match="000000_10 32x16, 000001_10 96x48"):
         collate([small, samples[1]])
-    assert collate([samples[0], Kitti2015(tmp_path, "testing")[0]]).visible is None
 
 
 def test_match_is_by_name(tmp_path):

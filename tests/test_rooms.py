@@ -80,7 +80,7 @@ def test_masks_cut_cards_out():
 def test_disparity_is_focal_length_over_depth():
     camera = StereoCamera(5, 9, torch.tensor([40.0]), torch.zeros(1))
     atlas = Atlas(torch.zeros(1, 8, 8, 3, dtype=torch.uint8), WHOLE)
-    colours, disparity, _ = camera.view(one(ROOM, [0.0, 0.0, 0.0], [50.0, 50.0, 16.0]), atlas, is_right=False)
+    colours, disparity = camera.view(one(ROOM, [0.0, 0.0, 0.0], [50.0, 50.0, 16.0]), atlas, is_right=False)
     assert disparity[0, 2, 4].item() == pytest.approx(40 / 16)
     assert colours[0, 2, 4].tolist() == [200, 200, 200]  # lit from behind the camera
 

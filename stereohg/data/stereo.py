@@ -93,8 +93,6 @@ class StereoBatch(NamedTuple):
     disparity: Tensor  # (B,H,W) float32
     valid: Tensor  # (B,H,W) bool
     name: list[str]
-    visible: Tensor | None = None  # (B,H,W) bool, where every sample has it
-    foreground: Tensor | None = None
     skipped: tuple[str, ...] = ()
 
 
@@ -118,9 +116,8 @@ def collate(
             place.copy_(torch.from_numpy(as_rgb(getattr(sample, view))).permute(2, 0, 1))
         return normalise(batch, mean, std)
 
-    def maps(name: str) -> Tensor | None:
-        arrays = [getattr(sample, name) for sample in samples]
-        return None if any(array is None for array in arrays) else torch.from_numpy(np.stack(arrays))
+    def maps(name: str) -> Tensor:
+        return torch.from_numpy(np.stack([getattr(sample, name) for sample in samples]))
 
     return StereoBatch(
         left=images("left"),
@@ -128,8 +125,6 @@ def collate(
         disparity=maps("disparity"),
         valid=maps("valid"),
         name=[sample.name for sample in samples],
-        visible=maps("visible"),
-        foreground=maps("foreground"),
         skipped=tuple(message for sample in samples for message in sample.skipped),
     )
 

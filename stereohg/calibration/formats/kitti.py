@@ -22,22 +22,22 @@ def recognises(text: str) -> bool:
     return re.search(r"^(P_rect_\d\d|P[0-3]|K_\d\d):", text, re.MULTILINE) is not None
 
 
-def read_calibration(path: Path, other: FilePath | None = None, cameras: tuple[int, int] = COLOUR) -> StereoCalibration:
-    """``cameras`` (0, 1) are the grey ones."""
+def read_calibration(path: Path, other: FilePath | None = None) -> StereoCalibration:
+    """Of the colour cameras."""
     entries = _Entries(path)
     form = "P_rect_{:02}" if any(key.startswith("P_rect_") for key in entries) else "P{}"
-    left, right = (entries.numbers(form.format(number), (3, 4)) for number in cameras)
-    size_key = f"S_rect_{cameras[0]:02}"
+    left, right = (entries.numbers(form.format(number), (3, 4)) for number in COLOUR)
+    size_key = f"S_rect_{COLOUR[0]:02}"
     size = tuple(entries.numbers(size_key, (2,)).astype(int).tolist()) if size_key in entries else None
     with naming(path):
         return StereoCalibration.from_projections(left, right, size)
 
 
-def read_rig(path: Path, other: FilePath | None = None, cameras: tuple[int, int] = COLOUR) -> StereoRig:
+def read_rig(path: Path, other: FilePath | None = None) -> StereoRig:
     """Of pictures that were not rectified yet, as the raw recordings have them beside the rectified ones."""
     entries = _Entries(path)
     built, turns, moves = [], [], []
-    for number in cameras:
+    for number in COLOUR:
         matrix, distortion = (entries.numbers(f"{key}_{number:02}", shape) for key, shape in (("K", (3, 3)), ("D", -1)))
         size = entries.numbers(f"S_{number:02}", (2,))
         built.append(Camera(matrix, distortion, tuple(size.astype(int).tolist())))

@@ -93,15 +93,13 @@ class KeypointExample:
 
 
 class KeypointBatch(NamedTuple):
-    """Examples as tensors; ``crops`` brings answers back into the pictures, and ``people`` is what to compare with."""
+    """Examples as tensors."""
 
     image: Tensor  # (B,3,H,W) float32, normalised
     heatmaps: Tensor  # (B,K,h,w) float32
     weight: Tensor  # (B,K) float32
     counts: Tensor  # (B,) bool
     name: list[str]
-    crops: tuple[Crop, ...]
-    people: tuple[Person, ...]
     skipped: tuple[str, ...] = ()
 
 
@@ -118,8 +116,6 @@ def collate(
         weight=torch.from_numpy(np.stack([example.weight for example in examples])),
         counts=torch.tensor([example.counts for example in examples]),
         name=[example.person.name for example in examples],
-        crops=tuple(example.crop for example in examples),
-        people=tuple(example.person for example in examples),
         skipped=tuple(message for example in examples for message in example.skipped),
     )
 

@@ -79,14 +79,14 @@ class StereoCamera:
     focal: Tensor
     offset: Tensor
 
-    def view(self, scenes: Primitives, atlas: Atlas, is_right: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Colours (B,H,W,3), disparity (B,H,W) and slot (B,H,W)."""
-        depth, slot = first_met(scenes, self._rays(is_right, 0.0, 0.0), atlas.masks)
+    def view(self, scenes: Primitives, atlas: Atlas, is_right: bool) -> tuple[Tensor, Tensor]:
+        """Colours (B,H,W,3) and disparity (B,H,W)."""
+        depth, _ = first_met(scenes, self._rays(is_right, 0.0, 0.0), atlas.masks)
         colours = 0.0
         for x, y in SAMPLES:
             rays = self._rays(is_right, x, y)
             colours = colours + shade(scenes, atlas, rays, self.focal, *first_met(scenes, rays, atlas.masks))
-        return colours / len(SAMPLES), self.focal[:, None, None] / depth, slot
+        return colours / len(SAMPLES), self.focal[:, None, None] / depth
 
     def _rays(self, is_right: bool, x: float, y: float) -> Rays:
         device = self.focal.device

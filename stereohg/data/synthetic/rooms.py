@@ -57,7 +57,7 @@ class SyntheticRooms:
         offset = vertical_offset(random, self.asymmetry)
         camera = StereoCamera(self.height, self.width, torch.tensor([builder.focal]), torch.tensor([float(offset)]))
         scenes = stack([builder.build()])
-        (left, disparity, _), (right, right_disparity, _) = (
+        (left, disparity), (right, right_disparity) = (
             camera.view(scenes, load_atlas(), is_right) for is_right in (False, True)
         )
         disparity, right_disparity = disparity[0].numpy(), right_disparity[0].numpy()
