@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from stereohg.nn.convolution import SMALL
+from stereohg.nn.layout import channels_last, is_channels_last
 
 UNITS = {"B": 1} | {
     f"{p}{kind}": base**i for kind, base in (("B", 1000), ("iB", 1024)) for i, p in enumerate("KMGT", 1)
@@ -119,7 +120,7 @@ class _LiveBytes(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
         if function is torch.ops.aten.convolution.default and not args[1].is_contiguous():
-            result = result.contiguous(memory_format=_innermost(result))  # as kernels leave it, but not on meta
+            result = result.contiguous(memory_format=channels_last(result))  # as kernels leave it, but not on meta
         for value in tree_leaves((args, result)):
             if isinstance(value, Tensor) and not isinstance(value, torch.nn.Parameter):
                 self._follow(value.untyped_storage())
@@ -145,10 +146,5 @@ def _columns_or_copy(x: Tensor, weight: Tensor, result: Tensor, transposed: bool
         if batch * channels * height * max(levels, width) <= SMALL:
             positions = (x if transposed else result).shape[2:]
             return weight[0].numel() * math.prod(positions) * x.element_size()
-    is_copied = weight.is_contiguous() or not x.is_contiguous(memory_format=_innermost(x))
+    is_copied = weight.is_contiguous() or not is_channels_last(x)
     return x.numel() * x.element_size() if is_copied else 0
-
-
-def _innermost(x: Tensor) -> torch.memory_format:
-    """Channels last, in as many dimensions as there are."""
-    return torch.channels_last_3d if x.dim() == 5 else torch.channels_last

@@ -17,8 +17,9 @@ from stereohg.data.middlebury import Middlebury
 from stereohg.data.preprocess import as_rgb, to_tensor
 from stereohg.data.registry import create_dataset
 from stereohg.data.sceneflow import SceneFlow
-from stereohg.data.stereo import StereoFiles, SyntheticPairs, collate, match
+from stereohg.data.stereo import StereoFiles, collate, match
 from stereohg.data.synthetic import KeptScenes, SyntheticStereo
+from stereohg.data.synthetic.pairs import SyntheticPairs
 from stereohg.data.transforms import HorizontalFlip, RandomCrop
 from tests import trees
 

@@ -76,6 +76,12 @@ def normalise(image: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequenc
     return (image - mean) / std
 
 
+def denormalise(image: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> Tensor:
+    """Network input to RGB (...,3,H,W) in [0,1]."""
+    mean, std = (torch.tensor(v, dtype=image.dtype, device=image.device).view(3, 1, 1) for v in (mean, std))
+    return image * std + mean
+
+
 def to_tensor(image: np.ndarray, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> Tensor:
     """RGB float32 (H,W,3) in [0,1] to network input (3,H,W)."""
     image = np.ascontiguousarray(image)

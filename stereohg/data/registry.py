@@ -13,10 +13,9 @@ from stereohg.data.folder import StereoFolder
 from stereohg.data.kitti import Kitti2012, Kitti2015
 from stereohg.data.middlebury import Middlebury
 from stereohg.data.motorcycle import Motorcycle
-from stereohg.data.samples import OnError
 from stereohg.data.sceneflow import SceneFlow
-from stereohg.data.stereo import StereoDataset, SyntheticPairs, Transform
-from stereohg.data.synthetic import KeptScenes, SyntheticMix, SyntheticRooms, SyntheticStereo
+from stereohg.data.stereo import StereoDataset
+from stereohg.data.synthetic.pairs import synthetic_pairs
 
 DataName = Literal[
     "sceneflow",
@@ -46,35 +45,6 @@ class DatasetEntry:
     make: Callable[..., Dataset]
     evaluated: str | None = None
     has_root: bool = True
-
-
-SCENES = {"layers": SyntheticStereo, "rooms": SyntheticRooms, "mixed": SyntheticMix}
-
-
-def synthetic_pairs(
-    length: int = 1000,
-    height: int = 256,
-    width: int = 512,
-    max_disp: float = 192.0,
-    asymmetry: float = 1.0,
-    scenes: str = "layers",
-    keep: str | Path | None = None,
-    transform: Transform | None = None,
-    seed: int = 0,
-    on_error: OnError = "raise",
-) -> SyntheticPairs:
-    """Rendered scenes ("layers", "rooms" or "mixed"), so many an epoch; see ``stereohg.data.synthetic``.
-
-    Every epoch has scenes of its own; with a folder to ``keep`` them in, those of the first come back in every other,
-    which takes no time and ten bytes a pixel of disk. There is no file that could be at fault.
-
-    Raises:
-        ValueError: there are no such scenes.
-    """
-    if scenes not in SCENES:
-        raise ValueError(f"scenes is {scenes!r}; it must be {', '.join(SCENES)}")
-    source = SCENES[scenes](height, width, seed, max_disp, asymmetry)
-    return SyntheticPairs(KeptScenes(source, Path(keep)) if keep else source, length, transform, seed)
 
 
 DATASETS: dict[str, DatasetEntry] = {

@@ -24,7 +24,6 @@ from stereohg.calibration.formats import read_calibration
 from stereohg.data.files import read_disparity, read_image
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, as_rgb, normalise
 from stereohg.data.samples import OnError, SampleDataset, some_of
-from stereohg.data.synthetic import KeptScenes, SyntheticMix, SyntheticRooms, SyntheticStereo
 
 # --- samples --------------------------------------------------------------------------------------------------------
 
@@ -309,32 +308,3 @@ def no_pairs(where: Path, set_name: str, expected: str) -> FileNotFoundError:
     """The error of a set that finds nothing."""
     what = f"has nothing of {set_name} in it; expected was {expected}" if where.is_dir() else "is no folder"
     return FileNotFoundError(f"{where} {what}. `stereohg data check {where}` tells what a folder holds")
-
-
-class SyntheticPairs(StereoDataset):
-    """The synthetic scenes as a set of ``length`` pairs; every epoch has scenes of its own, unless they are kept."""
-
-    def __init__(
-        self,
-        scenes: SyntheticStereo | SyntheticRooms | SyntheticMix | KeptScenes,
-        length: int,
-        transform: Transform | None = None,
-        seed: int = 0,
-    ):
-        super().__init__(Listing(), transform, seed)
-        self.scenes, self.length = scenes, length
-
-    def __len__(self) -> int:
-        return self.length
-
-    def read_of(self, index: int, epoch: int) -> StereoSample:
-        return self.read(index if isinstance(self.scenes, KeptScenes) else epoch * self.length + index)
-
-    def read(self, index: int) -> StereoSample:
-        """Any scene there is, whatever the length."""
-        scene = self.scenes[index]
-        valid = np.ones(scene.disparity.shape, bool)
-        return StereoSample(scene.left, scene.right, scene.disparity, valid, f"scene_{index}", ~scene.occluded)
-
-    def calibration(self, index: int) -> None:
-        return None

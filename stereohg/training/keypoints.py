@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from stereohg.data.people.registry import KEYPOINT_DATASETS, create_keypoint_dataset, measure_of
 from stereohg.data.people.samples import NO_STD, KeypointBatch, KeypointDataset, KeypointExample, collate
+from stereohg.data.preprocess import denormalise
 from stereohg.models.weights import save_model
 from stereohg.pose.evaluation import evaluate_share, join
 from stereohg.pose.metrics import AP_NAMES, heatmap_accuracy
@@ -132,8 +133,7 @@ class KeypointTask:
     def pictures(self, network: nn.Module, batch: KeypointBatch) -> dict[str, np.ndarray]:
         """The first crop, and on it the heatmaps, the truth's and the prediction's, the largest of all keypoints."""
         predicted = network(batch.image[:1])[-1]
-        mean = torch.tensor(self.samples.mean)[:, None, None]
-        image = (batch.image[0].cpu() + mean).clamp(0, 1).permute(1, 2, 0).numpy()
+        image = denormalise(batch.image[0].cpu(), self.samples.mean, NO_STD).clamp(0, 1).permute(1, 2, 0).numpy()
         pictures = {"image": np.round(255 * image).astype(np.uint8)}
         for name, maps in (("truth", batch.heatmaps), ("prediction", predicted)):
             largest = maps[0].float().amax(0).clamp(0, 1).cpu().numpy()

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor, nn
 
-from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from stereohg.data.preprocess import denormalise
 from stereohg.data.stereo import StereoBatch, StereoSample
 from stereohg.data.transforms import Compose
 from stereohg.training.config import StereoTraining
@@ -49,7 +49,7 @@ class SelfSupervisedTask(StereoTask):
         others = torch.cat((batch.right, batch.left.flip(-1)))
         predictions = network(views, others)
         with torch.autocast(batch.left.device.type, enabled=False):
-            views, others = _colours(views), _colours(others)
+            views, others = denormalise(views), denormalise(others)
             valid, count = torch.cat((batch.valid, batch.valid.flip(-1))), 2 * counts[0]
             loss = 0.0
             for weight, disparity in zip(config.heads, predictions, strict=True):
@@ -140,9 +140,3 @@ def smoothness_error(disparity: Tensor, image: Tensor) -> Tensor:
         of_picture = image.diff(dim=dim).abs().mean(1)
         steepness = steepness + F.pad(disparity.diff(dim=dim).abs() * (-of_picture).exp(), padding)
     return steepness
-
-
-def _colours(normalised: Tensor) -> Tensor:
-    """In [0,1] again."""
-    mean, std = (normalised.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return normalised * std + mean

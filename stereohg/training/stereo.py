@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from stereohg.data.preprocess import denormalise
 from stereohg.data.registry import DATASETS, create_dataset
 from stereohg.data.stereo import StereoBatch, StereoDataset, StereoSample, collate
 from stereohg.data.synthetic import photograph_hashes
@@ -135,8 +135,7 @@ class StereoTask:
     def pictures(self, network: nn.Module, batch: StereoBatch) -> dict[str, np.ndarray]:
         """The first pair: the left picture, the prediction, and where there is ground truth its error."""
         disparity = network(batch.left[:1], batch.right[:1])[-1][0].float().cpu().numpy()
-        colours = batch.left[0].cpu() * torch.tensor(IMAGENET_STD)[:, None, None]
-        colours = (colours + torch.tensor(IMAGENET_MEAN)[:, None, None]).clamp(0, 1)
+        colours = denormalise(batch.left[0].cpu()).clamp(0, 1)
         pictures = {
             "left": (255 * colours).round().byte().permute(1, 2, 0).numpy(),
             "prediction": colour_disparity(disparity),
