@@ -17,6 +17,7 @@ from stereohg.data.files import read_disparity
 from stereohg.data.synthetic import SyntheticStereo
 from stereohg.data.videos import SideBySide, TwoVideos, VideoFile
 from stereohg.disparity import Disparity
+from stereohg.models.weights import load_model, save_model
 from stereohg.prediction import Predictor
 from stereohg.video import frame_path, predict_frames, write_colour_video
 from stereohg.visual import colour_disparity
@@ -89,6 +90,28 @@ def test_folders_of_a_camera(tmp_path, scenes, capsys):
     assert "frame 0:" in told and "left/0000.png" in told and "1 of 2 frames" in told
     pictures, rate = decoded(tmp_path / "out.avi")
     assert rate == 10 and pictures[0].max() < 5 and pictures[1].max() > 100
+    frames = tmp_path / "out.avi.frames"
+    assert f"{frames} stays, so that the same command tries again what failed" in told
+    assert sorted(path.name for path in frames.iterdir()) == ["000001.png", "video.json"]
+
+
+def test_frames_of_other_weights_or_pictures_are_not_kept(videos, tmp_path, scenes, capsys):
+    left, right = videos
+    network = load_model("hgstereo_s", max_disp=32)
+    save_model(network, tmp_path / "own.safetensors")
+    command = ["video", str(left), str(right), "-o", f"{tmp_path}/out", "--no_check"]
+    command += ["--model", f"{tmp_path}/own.safetensors"]
+    assert main(command) == main(command) == 0
+    network.match.weight.data *= 2
+    save_model(network, tmp_path / "own.safetensors")
+    assert main(command) == 1
+    assert "frames of another run, which differs in weights" in capsys.readouterr().err
+    network.match.weight.data /= 2
+    save_model(network, tmp_path / "own.safetensors")
+    assert main(command) == 0
+    write_video(left, [scene.right for scene in scenes])
+    assert main(command) == 1
+    assert "frames of another run, which differs in source" in capsys.readouterr().err
 
 
 def test_another_rate_needs_no_other_disparities(tmp_path, scenes):

@@ -10,9 +10,9 @@ from stereohg.commands.progress import progress_bar
 from stereohg.data.pairs import find_pairs
 from stereohg.data.videos import PictureFolders, SideBySide, Source, TwoVideos
 from stereohg.devices import Precision
-from stereohg.models.weights import load_model
+from stereohg.models.weights import fingerprint, load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
-from stereohg.video import CODECS, Progress, predict_frames, remove_frames, write_colour_video
+from stereohg.video import CODECS, Progress, frame_path, predict_frames, remove_frames, write_colour_video
 
 LISTED = 20  # problems that are printed one by one
 
@@ -36,7 +36,7 @@ def video(
     """Predicts the disparity of every frame, to a colour video or a folder of 16-bit PNGs.
 
     A run that was stopped goes on where it was, by the same command: the disparities of the frames are files, in the
-    folder OUTPUT, or for a video in OUTPUT.frames, which is removed when the video is whole.
+    folder OUTPUT, or for a video in OUTPUT.frames, which is removed when all frames are there.
 
     Args:
         left: the left camera's video, or a video with both pictures side by side, or a folder of pictures.
@@ -64,13 +64,14 @@ def video(
     if in_colour and source.rate is None:
         raise ValueError(f"{left} does not say how many frames a second it has; give --rate")
     frames = output.with_name(f"{output.name}.frames") if in_colour else output
-    predictor = Predictor(load_model(model), device, precision)
+    network = load_model(model)
+    predictor = Predictor(network, device, precision)
     options = {"scale": scale, "max_disp": max_disp, "left_right_check": left_right_check, "check": check}
 
     console = Console(stderr=True, markup=False, highlight=False)  # a file's name may look like markup
     with progress_bar(console) as bar:
         task = bar.add_task("predicting", total=source.count)
-        settings = {"model": model, "precision": str(predictor.dtype)}
+        settings = {"model": model, "weights": fingerprint(network), "precision": str(predictor.dtype)}
         done = predict_frames(
             predictor, source, frames, settings, format=format, on_frame=lambda: bar.advance(task), **options
         )
@@ -79,7 +80,9 @@ def video(
     if in_colour:
         low, high = write_colour_video(output, frames, format, count, source.rate)
         console.print(f"colours: {low:.1f} px (blue, far) to {high:.1f} px (red, near) in all frames")
-        if not keep_frames:
+        if not all(frame_path(frames, number, format).exists() for number in range(count)):
+            console.print(f"{frames} stays, so that the same command tries again what failed", soft_wrap=True)
+        elif not keep_frames:
             remove_frames(frames, format)
     console.print(f"{done.predicted + done.kept} of {count} frames: {output}", soft_wrap=True)
     return 1 if done.problems else 0

@@ -158,7 +158,7 @@ class PictureFolders:
             yield lambda pair=pair: (read_image(pair.left), read_image(pair.right))
 
     def describe(self) -> dict:
-        return {"pairs": [[str(pair.left), str(pair.right)] for pair in self.pairs]}
+        return {"pairs": [[_described(pair.left), _described(pair.right)] for pair in self.pairs]}
 
 
 def _noting(read: Callable[[], np.ndarray], damaged: list[bool]) -> np.ndarray:
@@ -170,7 +170,8 @@ def _noting(read: Callable[[], np.ndarray], damaged: list[bool]) -> np.ndarray:
 
 
 def _described(path: Path) -> dict:
-    return {"path": str(path.resolve()), "bytes": path.stat().st_size}
+    state = path.stat()
+    return {"path": str(path.resolve()), "bytes": state.st_size, "modified": state.st_mtime_ns}
 
 
 class VideoWriter:

@@ -5,6 +5,7 @@ arguments (of its constructor), normalisation (mean and std of RGB in [0,1]), tr
 weights on disk), and whatever else it was given.
 """
 
+import hashlib
 import inspect
 import json
 import logging
@@ -94,6 +95,14 @@ def read_card(name_or_path: FilePath) -> dict:
     """
     with _located(name_or_path) as path:
         return _read_card(path)
+
+
+def fingerprint(model: nn.Module) -> str:
+    """The same for the same weights, wherever they came from; 16 hexadecimal digits."""
+    found = hashlib.sha256()
+    for key, value in model.state_dict().items():
+        found.update(key.encode() + value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def bundled_names() -> list[str]:
