@@ -11,18 +11,24 @@ import numpy as np
 
 TOLERANCE = 1.0  # pixels by which the two views' disparities may differ
 NEARER = 0.5  # pixels from which on what lands on the same pixel hides the other
+UNKNOWN = 1e9  # pixels, with which nothing agrees
 NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
 def seen_by_both(disparity: np.ndarray, right_disparity: np.ndarray) -> np.ndarray:
-    """True (H,W) where the right picture shows the left one's pixel: inside, agreed upon around it, behind nothing."""
+    """True (H,W) where the right picture shows the left one's pixel: inside, agreed upon around it, behind nothing.
+
+    What is not finite agrees with nothing.
+    """
+    known = np.isfinite(disparity)
+    disparity, right_disparity = np.where(known, disparity, 0), np.nan_to_num(right_disparity, nan=UNKNOWN)
     width = disparity.shape[1]
     landed = np.arange(width, dtype=np.float32) - disparity
     low = np.clip(np.floor(landed), 0, width - 1).astype(int)
     at_low, at_high = (np.take_along_axis(right_disparity, at, 1) for at in (low, np.minimum(low + 1, width - 1)))
     seen = at_low + np.clip(landed - low, 0, 1) * (at_high - at_low)
     is_inside = landed >= 0
-    differs = is_inside & ((np.abs(seen - disparity) > TOLERANCE) | is_behind(disparity))
+    differs = is_inside & (~known | (np.abs(seen - disparity) > TOLERANCE) | is_behind(disparity))
     return is_inside & (cv2.dilate(differs.astype(np.uint8), NEIGHBOURS) == 0)
 
 

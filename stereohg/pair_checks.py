@@ -8,6 +8,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+DARK = 0.07  # of white: the brightest value of 12 bits taken for 16 is 0.0625
 LONG_SIDE = 800  # pixels at which features are matched
 NUM_FEATURES = 1000
 RATIO = 0.75  # of the best to the second-best match (Lowe 2004, section 7.1)
@@ -23,6 +24,12 @@ def check_pictures(left: np.ndarray, right: np.ndarray) -> list[str]:
     """What speaks against the pair before any network has seen it."""
     if np.array_equal(left, right):
         return ["left and right are the same picture: there is no disparity to find; give the right camera's picture"]
+    brightest = max(left.max(), right.max())
+    if brightest < DARK:
+        return [
+            f"the pictures are nearly black: their brightest value is {brightest:.3f} of 1; 10- or 12-bit values in 16"
+            " bits are to be multiplied by 64 or 16 first"
+        ]
     offset = vertical_offset(left, right)
     if offset is not None and offset > max(MAX_VERTICAL_OFFSET, MEASURABLE / _shrink(left)):
         return [

@@ -4,8 +4,8 @@ KITTI takes 16-bit PNGs of round(256 d), in which 0 would mean unknown, so that 
 2012 wants them at the top of the archive and 2015 in ``disp_0``. ETH3D and Middlebury take PFMs and the seconds that
 each pair took, of training and test pairs alike.
 
-The names are checked before the first prediction, each map before it is written, and the archive appears when all of it
-is well, or not at all. The same disparities and seconds make the same bytes.
+The number of pairs, and KITTI's names, are checked before the first prediction, each map before it is written, and the
+archive appears when all of it is well, or not at all. The same disparities and seconds make the same bytes.
 """
 
 import logging

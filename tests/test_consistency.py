@@ -39,6 +39,13 @@ def test_between_two_pixels_by_hand():
     assert seen_by_both(left, right + rows([0, 0, 0.1, 0])).tolist() == [[False, False, False, False]]
 
 
+def test_what_is_no_number_is_not_seen():
+    """Column 2 of the left picture, and what lands on column 6 of the right one; with both their neighbours."""
+    left, right = np.ones((2, 1, 10), np.float32)
+    left[0, 2] = right[0, 6] = np.nan
+    assert np.flatnonzero(seen_by_both(left, right)).tolist() == [4, 5, 9]
+
+
 def test_pictures_may_be_wider_than_opencv_likes():
     assert seen_by_both(*np.zeros((2, 1, 40000), np.float32)).all()
 

@@ -44,8 +44,9 @@ def test_points_are_read_back(tmp_path):
     cloud = trimesh.load(tmp_path / "cloud.ply")
     np.testing.assert_array_equal(cloud.vertices, POINTS)
     np.testing.assert_array_equal(np.asarray(cloud.colors)[:, :3], COLOURS)
-    write_points(tmp_path / "cloud.npz", POINTS, COLOURS)
-    stored = np.load(tmp_path / "cloud.npz")
+    write_points(tmp_path / "cloud.NPZ", POINTS, COLOURS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cloud.NPZ", "cloud.ply"]
+    stored = np.load(tmp_path / "cloud.NPZ")
     np.testing.assert_array_equal(stored["points"], POINTS)
     np.testing.assert_array_equal(stored["colours"], COLOURS)
     assert stored["points"].dtype == np.float32

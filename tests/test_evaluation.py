@@ -462,6 +462,13 @@ def test_what_the_command_does_not_take(tmp_path):
         command("eth3d", tmp_path, protocol="gwcnet")
 
 
+def test_an_output_that_cannot_be_is_told_before_the_work(kitti, tmp_path, stand_in, monkeypatch):
+    monkeypatch.setattr("stereohg.commands.evaluate.run", lambda *_, **__: pytest.fail("hours of work"))
+    (tmp_path / "out").touch()
+    with pytest.raises(OSError, match=r"out cannot take the output \(File exists\); give another folder"):
+        command("kitti2015", kitti, output=tmp_path / "out")
+
+
 def test_the_bundled_network(tmp_path, capsys):
     root = trees.own_folders(tmp_path)
     assert command("folder", root, max_disp=32, output=tmp_path / "out") == 0

@@ -225,6 +225,7 @@ def test_a_set_in_cocos_form(tmp_path):
         ({"bbox": [160, 0, 5, 5]}, "outside the picture of 160x120"),
         ({"keypoints": [1, 2, 2]}, "has 3 numbers for 17 keypoints of three"),
         ({"image_id": 1}, "annotation 1 is of image 1, not there"),
+        ({"keypoints": None}, "annotation 1 of 000000000139.jpg has no keypoints"),
         ({"keypoints": [math.nan] * 2 + [2] * 49}, "139_1 in 000000000139.jpg has a keypoint that is no number: 0"),
     ],
 )
@@ -316,6 +317,9 @@ def test_boxes(tmp_path):
     (tmp_path / "b.json").write_text(json.dumps(entries))
     boxes = read_boxes(tmp_path / "b.json")
     assert boxes_of(tmp_path / "000000000139.jpg", boxes) == [(1, 2, 3, 4)] and len(boxes["a.png"]) == 1
+    entries = [{"image_id": 1, "category_id": category, "bbox": [category, 2, 3, 4]} for category in (1, 3)]
+    (tmp_path / "b.json").write_text(json.dumps(entries))
+    assert read_boxes(tmp_path / "b.json") == {"1": [(1, 2, 3, 4)]}  # a car is no person
     boxes = {"0": [(1, 2, 3, 4)], "000000": [(5, 6, 7, 8)]}
     assert boxes_of(tmp_path / "000000.png", boxes) == [(1, 2, 3, 4), (5, 6, 7, 8)]
 
@@ -329,6 +333,12 @@ def test_boxes(tmp_path):
         ("b.csv", "image,x,y,width,height\na,1,2,3,0\n", "line 2: the box is 3x0"),
         ("b.json", '{"bbox": 1}', "is no list of boxes in COCO's form"),
         ("b.json", '[{"image_id": 1, "bbox": [1]}]', r"entry 1: \[1\] is no box"),
+        ("b.json", "[3]", "is no list of boxes in COCO's form"),
+        (
+            "b.json",
+            '[{"image_id": 1, "category_id": 0, "bbox": [0, 0, 2, 2]}]',
+            r"has no people \(category_id 1\), only 0",
+        ),
     ],
 )
 def test_box_errors(tmp_path, name, text, message):

@@ -357,6 +357,24 @@ def test_predict_command(tmp_path, weights, capsys):
     assert sorted(p.name for p in output.glob("*.png")) == ["000000000139_keypoints.png", "b_keypoints.png"]
 
 
+def test_predict_command_overwrites_no_picture(tmp_path, weights, capsys):
+    trees.save_pictures(tmp_path / "in", "a.png")
+    (tmp_path / "in" / "._a.jpg").write_bytes(b"what a Mac leaves")
+    command = ["pose", "predict", str(tmp_path / "in"), "-o", str(tmp_path / "in"), "--model", weights[3]]
+    command += ["--size", "64"]
+    assert main(command) == 0 and "1 people in 1 pictures" in capsys.readouterr().out
+    assert main(command) == 1 and "a_keypoints.png is read, and would be overwritten" in capsys.readouterr().err
+    assert not (tmp_path / "in" / "a_keypoints_keypoints.png").exists()
+
+
+def test_an_output_that_cannot_be_is_told_before_the_work(tmp_path, weights, capsys, monkeypatch):
+    monkeypatch.setattr("stereohg.commands.pose.evaluate_keypoints", lambda *_, **__: pytest.fail("hours of work"))
+    (tmp_path / "out").touch()
+    options = ["--data", "folder", "--model", weights[3], "-o", str(tmp_path / "out")]
+    assert main(["pose", "evaluate", str(trees.own(tmp_path / "set")), *options]) == 1
+    assert "out cannot take the output (File exists); give another folder" in capsys.readouterr().err
+
+
 def test_predict_command_for_one_picture(tmp_path, weights, capsys):
     trees.save_pictures(tmp_path, "a.png")
     options = ["--model", weights[3], "--size", "64"]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -264,7 +265,7 @@ def test_validation_takes_the_root_of_training_where_it_has_none(tmp_path):
     config = replace(TINY, data=PeopleConfig("mpii", root, "trainval"), validation=ValidationConfig(metric="pckh.knee"))
     own = task(config, validation_data=PeopleConfig("mpii"))
     assert (len(own.samples), len(own.validation)) == (3, 1)
-    own = task(config, validation_data=PeopleConfig("mpii", other, "train"))
+    own = task(config, validation_data=PeopleConfig("mpii", other, "validation"))
     assert own.validation.people[0].image.is_relative_to(other)
     own = task(config, validation_data=FIGURES, validation=VALIDATED.validation)
     assert len(own.validation) == 6 and own.validation.augmentation is None is not own.samples.augmentation
@@ -309,6 +310,17 @@ def test_what_cannot_be_measured_is_told_at_once(tmp_path):
         task(VALIDATED, data=coco, validation_data=coco)
     with pytest.raises(ValueError, match="data has the keypoints of mpii, and validation_data those of lsp"):
         task(VALIDATED, validation_data=people("lsp", trees.lsp(tmp_path / "lsp")))
+    mpii = people("mpii", trees.mpii_json(tmp_path / "mpii"))
+    (tmp_path / "mpii" / "detections_our_format.mat").unlink()
+    with pytest.raises(ValueError, match="PCKh is measured in head boxes, and nobody has one: .*detections_our_format"):
+        task(VALIDATED, data=mpii, validation_data=mpii, validation=ValidationConfig(metric="pckh.mean"))
+
+
+def test_what_average_precision_needs_is_told_at_once(tmp_path, monkeypatch):
+    coco = people("coco", trees.coco(tmp_path))
+    monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'stereohg\[pose\]'"):
+        task(VALIDATED, data=coco, validation_data=coco, validation=ValidationConfig(metric="oks.AP"))
 
 
 @pytest.mark.parametrize(

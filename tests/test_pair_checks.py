@@ -46,6 +46,12 @@ def test_words(picture):
     assert "4.0 rows apart" in check_pictures(picture, shifted(picture, -9, 4))[0]
 
 
+def test_twelve_bits_taken_for_sixteen_are_told(picture):
+    dark = (picture / 16, shifted(picture, -9, 0) / 16)
+    (told,) = check_pictures(*dark)
+    assert told.startswith(f"the pictures are nearly black: their brightest value is {max(map(np.max, dark)):.3f} of 1")
+
+
 def test_swap_is_tried_only_when_in_doubt(picture):
     other, tried = shifted(picture, -9, 0), []
 

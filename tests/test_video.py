@@ -15,7 +15,7 @@ from PIL import Image
 from stereohg.cli import main
 from stereohg.data.files import read_disparity
 from stereohg.data.synthetic import SyntheticStereo
-from stereohg.data.videos import SideBySide, TwoVideos, VideoFile
+from stereohg.data.videos import SideBySide, TwoVideos, VideoFile, VideoWriter
 from stereohg.disparity import Disparity
 from stereohg.models.weights import load_model, save_model
 from stereohg.prediction import Predictor
@@ -259,6 +259,8 @@ def test_odd_sizes_keep_every_pixel(tmp_path):
     done.save(frame_path(tmp_path, 0, "pfm"))
     write_colour_video(tmp_path / "odd.avi", tmp_path, "pfm", 1, 10)
     assert decoded(tmp_path / "odd.avi")[0][0].shape == (6, 8, 3)
+    with pytest.raises(ValueError, match="a video of 7x5 pixels would lose a column or row"):
+        VideoWriter(tmp_path / "cut.avi", "MJPG", 10, (5, 7))
     with pytest.raises(ValueError, match="has no frame"):
         write_colour_video(tmp_path / "none.avi", tmp_path, "png", 1, 10)
     assert not (tmp_path / "none.avi").exists()

@@ -10,6 +10,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from stereohg.commands.outputs import open_folder
 from stereohg.commands.progress import progress_bar
 from stereohg.data.registry import DATASETS, DataName, create_dataset
 from stereohg.devices import Precision
@@ -101,6 +102,8 @@ def evaluate(
     network = load_model(model, align_corners=align_corners, output_scale=output_scale)
     set_search(network, max_disp, scale)
     predictor = Predictor(network, device, precision)
+    if output is not None:
+        open_folder(output)
 
     results: list[Evaluation] = []
     documents = []

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from stereohg.data.files import FilePath
 
@@ -17,6 +18,19 @@ def check_outputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath]) -> No
         if place in written:
             raise ValueError(f"{path} would be written twice, for two pairs or pictures; rename one of them")
         written.add(place)
+
+
+def open_folder(folder: Path) -> None:
+    """Makes the folder and tries it, before the hours whose result is to lie there.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(f"{folder} cannot take the output ({error.strerror or error}); give another folder") from error
 
 
 def _places(path: Path) -> set:

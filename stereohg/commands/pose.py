@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from stereohg.commands.outputs import check_outputs, open_folder
 from stereohg.commands.progress import progress_bar
 from stereohg.data.files import write_png
-from stereohg.data.pairs import PICTURE_SUFFIXES
+from stereohg.data.pairs import is_picture
 from stereohg.data.people.boxes import boxes_of, read_boxes
 from stereohg.data.people.registry import KEYPOINT_DATASETS, KeypointData, create_keypoint_dataset, measure_of
 from stereohg.data.people.samples import KeypointDataset
@@ -19,7 +20,7 @@ from stereohg.devices import Precision
 from stereohg.evaluation import save_json
 from stereohg.models.weights import load_model
 from stereohg.pose.decoding import Decoding
-from stereohg.pose.evaluation import THRESHOLDS, evaluate_keypoints
+from stereohg.pose.evaluation import THRESHOLDS, check_measure, evaluate_keypoints
 from stereohg.pose.keypoints import Keypoints, save_coco_results, save_csv
 from stereohg.pose.prediction import KeypointPredictor
 
@@ -89,17 +90,21 @@ def _predict(
     predictor: KeypointPredictor, source: Path, boxes: Path | None, console: Console, output: Path, least_score: float
 ) -> int:
     known = None if boxes is None else read_boxes(boxes)
+    pictures = {path: output / f"{path.stem}_keypoints.png" for path in _pictures(source)}
+    written = [output / name for name in ("keypoints.json", "keypoints.csv")]
+    check_outputs([*pictures.values(), *written], [*pictures, *([boxes] if boxes else [])])
+    open_folder(output)
     results: dict[Path, Keypoints] = {}
     problems = []
     with progress_bar() as progress:
-        for picture in progress.track(_pictures(source), description="predicting"):
+        for picture in progress.track(pictures, description="predicting"):
             own = None if known is None else boxes_of(picture, known)
             if own == []:
                 console.print(f"{picture.name}: no boxes in {boxes}", style="yellow")
                 continue
             try:
                 found = results[picture] = predictor(picture, own)
-                write_png(output / f"{picture.stem}_keypoints.png", found.draw(picture, least_score))
+                write_png(pictures[picture], found.draw(picture, least_score))
             except Exception as error:  # whatever it is, the other pictures go on
                 kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
                 problems.append(f"{picture.name}: {kind}{error}")
@@ -114,7 +119,7 @@ def _predict(
 
 def _pictures(source: Path) -> list[Path]:
     if source.is_dir():
-        pictures = [path for path in sorted(source.iterdir()) if path.suffix.lower() in PICTURE_SUFFIXES]
+        pictures = [path for path in sorted(source.iterdir()) if is_picture(path)]
         if not pictures:
             raise FileNotFoundError(f"{source}: no pictures there")
         stems = [path.stem for path in pictures]
@@ -150,10 +155,13 @@ def _evaluate(
     console: Console,
     output: Path | None,
 ) -> int:
+    measure = measure_of(data, dataset.skeleton)
+    check_measure(measure, dataset)
+    if output is not None:
+        open_folder(output)
     with progress_bar() as progress:
         task = progress.add_task(data, total=len(dataset))
         result = evaluate_keypoints(predictor, dataset, on_person=lambda: progress.advance(task))
-    measure = measure_of(data, dataset.skeleton)
     if measure == "oks":
         document = result.oks(dataset)
         console.print(_ap_table(document))

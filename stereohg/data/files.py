@@ -306,7 +306,8 @@ def write_points(path: FilePath, points: np.ndarray, colours: np.ndarray) -> Non
         raise ValueError(f"{path} has the extension {suffix!r}; points have one of {', '.join(POINT_SUFFIXES)}")
     with replacing(path) as temporary:
         if suffix == ".npz":
-            np.savez_compressed(temporary, points=points, colours=colours)
+            with temporary.open("wb") as file:  # of a path numpy would change the ending .NPZ
+                np.savez_compressed(file, points=points, colours=colours)
         else:
             from trimesh import PointCloud  # takes a second to import
 

@@ -44,6 +44,11 @@ def find_pairs(left: str | Path, right: str | Path) -> tuple[list[Pair], list[st
     return pairs, alone
 
 
+def is_picture(path: Path) -> bool:
+    """By its name; hidden files, such as a Mac leaves beside pictures, are none."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+
+
 def _is_single(path: Path) -> bool:
     return path.is_file() or not (has_magic(str(path)) or path.is_dir())
 
@@ -56,7 +61,7 @@ def _named(where: Path) -> dict[str, Path]:
         paths, name_of = sorted(map(Path, glob(str(where), recursive=True))), _wildcard_text(where)
     found: dict[str, Path] = {}
     for path in paths:
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."):
+        if is_picture(path):
             name = name_of(path)
             if name in found:
                 raise ValueError(f"{found[name]} and {path} are both named {name!r}; keep one")

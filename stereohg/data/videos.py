@@ -184,10 +184,15 @@ class VideoWriter:
         size: H, W.
 
     Raises:
-        ValueError: this OpenCV cannot write that; or, at the end, not all of it is there.
+        ValueError: this OpenCV cannot write that, or a size is odd; or, at the end, not all of it is there.
     """
 
     def __init__(self, path: Path, codec: str, rate: float, size: tuple[int, int]):
+        if size[0] % 2 or size[1] % 2:
+            raise ValueError(
+                f"a video of {size[1]}x{size[0]} pixels would lose a column or row, as codecs want even sizes; take"
+                " pictures instead"
+            )
         self._path, self._written = path, 0
         self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), rate, size[::-1])
         if not self._writer.isOpened():

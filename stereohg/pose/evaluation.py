@@ -17,7 +17,7 @@ from stereohg.data.people.samples import KeypointDataset, KeypointSample, Person
 from stereohg.data.people.skeletons import Skeleton
 from stereohg.data.preprocess import as_rgb
 from stereohg.pose.keypoints import Keypoints
-from stereohg.pose.metrics import distances, oks_average_precision, pck_summary
+from stereohg.pose.metrics import coco_tools, distances, oks_average_precision, pck_summary
 from stereohg.pose.prediction import KeypointPredictor
 
 THRESHOLDS = {"pckh": 0.5, "torso": 0.2, "person": 0.1}
@@ -85,6 +85,21 @@ class KeypointEvaluation:
         lengths = [float(np.linalg.norm(np.diff(p.keypoints[ends], axis=0))) for p in self.people]
         there = [p.labelled[ends].all() and length > 0 for p, length in zip(self.people, lengths, strict=True)]
         return np.where(there, lengths, np.nan)
+
+
+def check_measure(measure: str, dataset: KeypointDataset) -> None:
+    """Raises what ``pck`` and ``oks`` would raise of every prediction, before there is any.
+
+    Raises:
+        ModuleNotFoundError: what the measure needs is not installed.
+        ValueError: nobody in the set has the measure's unit.
+    """
+    if measure == "oks":
+        coco_tools()
+    elif measure == "pckh" and not any(np.isfinite(person.head_size) for person in dataset.people):
+        raise ValueError(
+            "PCKh is measured in head boxes, and nobody has one: MPII's JSON wants detections_our_format.mat beside it"
+        )
 
 
 def evaluate_keypoints(

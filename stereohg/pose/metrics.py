@@ -149,6 +149,20 @@ def _whole_cells(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
 # --- COCO -----------------------------------------------------------------------------------------------------------
 
 
+def coco_tools() -> tuple[type, type]:
+    """The two classes of pycocotools.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    try:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("OKS AP needs pycocotools: pip install 'stereohg[pose]'") from error
+    return COCO, COCOeval
+
+
 def oks_average_precision(annotations: str | Path, results: Sequence[dict]) -> dict[str, float]:
     """COCO's average precision and recall by object keypoint similarity, through pycocotools.
 
@@ -165,11 +179,7 @@ def oks_average_precision(annotations: str | Path, results: Sequence[dict]) -> d
         ValueError: there are no results, they are of pictures that the ground truth does not have, or of other
             keypoints than COCO's 17, for which there are no constants.
     """
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("OKS AP needs pycocotools: pip install 'stereohg[pose]'") from error
+    coco, coco_evaluation = coco_tools()
     if not results:
         raise ValueError("there are no results; average precision needs one at least")
     document = json.loads(Path(annotations).read_text(encoding="utf-8"))
@@ -181,10 +191,10 @@ def oks_average_precision(annotations: str | Path, results: Sequence[dict]) -> d
     if counts != {3 * len(COCO_SKELETON)}:
         raise ValueError(f"results have {max(counts) // 3} keypoints, and OKS constants of COCO's 17 alone; take PCK")
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
-        truth = COCO()
+        truth = coco()
         truth.dataset = document
         truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes([dict(result) for result in results]), "keypoints")
+        evaluation = coco_evaluation(truth, truth.loadRes([dict(result) for result in results]), "keypoints")
         evaluation.params.imgIds = pictures
         evaluation.evaluate()
         evaluation.accumulate()

@@ -17,7 +17,7 @@ from stereohg.data.people.registry import KEYPOINT_DATASETS, create_keypoint_dat
 from stereohg.data.people.samples import NO_STD, KeypointBatch, KeypointDataset, KeypointExample, collate
 from stereohg.data.preprocess import denormalise
 from stereohg.models.weights import save_model
-from stereohg.pose.evaluation import evaluate_share, join
+from stereohg.pose.evaluation import check_measure, evaluate_share, join
 from stereohg.pose.metrics import AP_NAMES, heatmap_accuracy
 from stereohg.pose.prediction import KeypointPredictor
 from stereohg.training.config import VALIDATION_SEED, KeypointTraining, PeopleConfig
@@ -71,6 +71,7 @@ class KeypointTask:
         known = [f"{self.measure}.{name}" for name in names]
         if metric not in known:
             raise ValueError(f"validation.metric is {metric!r}; known are {', '.join(known)}")
+        check_measure(self.measure, self.validation)
 
     @property
     def validates(self) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stereohg.data.tables import read_table
 
+PERSON = 1  # COCO's category
 COLUMNS = ("image", "x", "y", "width", "height")
 
 Box = tuple[float, float, float, float]
@@ -15,11 +16,12 @@ def read_boxes(path: Path) -> dict[str, list[Box]]:
     """Boxes (x, y, width, height), pixels from the picture's corner, by picture.
 
     ``.csv`` has the columns image, x, y, width, height; others are ignored. ``.json`` is a list in the form of COCO's
-    results: each has "bbox" and either "file_name" or "image_id".
+    results: each has "bbox" and either "file_name" or "image_id"; of those with a "category_id" people (1) are taken.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is of another form, or a box has no positive width and height; the line or entry is named.
+        ValueError: it is of another form, has no people, or a box has no positive width and height; the line or entry
+            is named.
     """
     if path.suffix.lower() not in (".csv", ".json"):
         raise ValueError(f"{path} is neither a table (.csv) nor a list (.json) of boxes")
@@ -54,9 +56,14 @@ def _table(path: Path) -> list[tuple[str, str, list[str]]]:
 def _list(path: Path) -> list[tuple[str, str, list[float]]]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        return [
+        people = [
             (f"entry {number}", str(entry["file_name"] if "file_name" in entry else entry["image_id"]), entry["bbox"])
             for number, entry in enumerate(entries, 1)
+            if entry.get("category_id", PERSON) == PERSON
         ]
-    except (ValueError, TypeError, KeyError) as error:
+    except (AttributeError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is no list of boxes in COCO's form ({type(error).__name__}: {error})") from error
+    if entries and not people:
+        numbers = ", ".join(sorted({str(entry["category_id"]) for entry in entries}))
+        raise ValueError(f"{path} has no people (category_id {PERSON}), only {numbers}; mend it or leave it out")
+    return people

@@ -95,10 +95,15 @@ def _people(document: dict, category: int, skeleton: Skeleton, images: Path) -> 
             people.left_out["no keypoint labelled"] += 1
         else:
             name = f"{annotation['image_id']}_{annotation['id']}"
-            picture, box = pictures.get(annotation["image_id"]), annotation["bbox"]
+            picture = pictures.get(annotation["image_id"])
             if picture is None:
                 people.problems.append(f"annotation {annotation['id']} is of image {annotation['image_id']}, not there")
                 continue
+            absent = [key for key in ("bbox", "keypoints") if annotation.get(key) is None]
+            if absent:
+                people.problems.append(f"annotation {annotation['id']} of {picture['file_name']} has no {absent[0]}")
+                continue
+            box = annotation["bbox"]
             keypoints = np.array(annotation["keypoints"], np.float32)
             fault = _fault(keypoints, box, picture, skeleton)
             if fault:
