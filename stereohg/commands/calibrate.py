@@ -13,6 +13,7 @@ from stereohg.calibration.boards import Board, Chessboard, Pattern, View, make_b
 from stereohg.calibration.calibrate import Calibration
 from stereohg.calibration.calibrate import calibrate as run
 from stereohg.calibration.formats.opencv import check_name, write_rig
+from stereohg.commands.telling import make_console
 from stereohg.data.files import read_image, write_png
 from stereohg.data.pairs import Pair, find_pairs
 
@@ -57,7 +58,7 @@ def calibrate(
     described = make_board(board, square, pattern, marker, dictionary, legacy)
     pairs, problems = find_pairs(left, right)
     views, left_out, size = {}, {}, None
-    for pair in track(pairs, "finding corners", console=Console(stderr=True)):
+    for pair in track(pairs, "finding corners", console=make_console(stderr=True)):
         try:
             pictures = _read(pair, size)
             size = pictures[0].shape[1::-1]
@@ -68,7 +69,7 @@ def calibrate(
         if figures is not None:
             write_png(figures / f"{pair.name}_corners.png", _drawn(pictures, view, described))
 
-    console = Console(markup=False, highlight=False, soft_wrap=True)  # a file's name may look like markup
+    console = make_console(soft_wrap=True)
     for problem in problems:
         console.print(f"left out: {problem}", style="yellow")
     for name, reason in left_out.items():

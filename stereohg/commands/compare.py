@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from stereohg.commands.outputs import check_outputs
+from stereohg.commands.telling import make_console
 from stereohg.comparison import check_figure, disparity_gallery
 from stereohg.data.files import read_disparity
 from stereohg.data.preprocess import as_rgb
@@ -64,7 +64,7 @@ def compare(
     for name in names:
         results[name] = _run(name, pictures, max_disp, device, precision)
 
-    console = Console(markup=False, highlight=False)  # a file's name may look like markup
+    console = make_console()
     console.print(_table(results, known))
     if len(names) > 1:
         console.print(_pairwise(results))

@@ -3,11 +3,8 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
-
+from stereohg.commands.telling import make_console, tell_some
 from stereohg.data.check import SetName, check_data
-
-LISTED = 20  # problems that are printed one by one
 
 
 def data(
@@ -33,13 +30,10 @@ def data(
         The exit status: 1 when something is wrong.
     """
     report = check_data(root, expect, samples, options)
-    console = Console(markup=False, highlight=False, soft_wrap=True)  # a file's name may look like markup
+    console = make_console(soft_wrap=True)
     for fact in report.facts:
         console.print(fact)
-    for problem in report.problems[:LISTED]:
-        console.print(f"wrong: {problem}", style="bold red")
-    if len(report.problems) > LISTED:
-        console.print(f"wrong: {len(report.problems) - LISTED} more of this kind", style="bold red")
+    tell_some(console, "wrong", report.problems)
     if not report.problems:
         console.print("nothing is wrong")
     return 1 if report.problems else 0

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
+from stereohg.commands.telling import make_console
 from stereohg.comparison import check_figure, comparison_figure
 from stereohg.data.files import write_png, write_points
 from stereohg.data.motorcycle import CALIBRATION, motorcycle
@@ -33,7 +33,7 @@ def demo(output: Path = Path("stereohg_demo"), model: str = DEFAULT_MODEL) -> No
     with measured() as sgbm_cost:
         sgbm = sgbm_disparity(left, right, CALIBRATION.ndisp)
 
-    console = Console(markup=False, highlight=False)  # a file's name may look like markup
+    console = make_console()
     table = Table(title="Motorcycle, all pixels", box=SIMPLE)
     table.add_column(no_wrap=True)
     for heading in ("EPE", "bad-1", "bad-2", "bad-3", "D1", "seconds", "memory"):

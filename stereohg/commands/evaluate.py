@@ -12,6 +12,7 @@ from rich.table import Table
 
 from stereohg.commands.outputs import open_folder
 from stereohg.commands.progress import progress_bar
+from stereohg.commands.telling import make_console, tell_some
 from stereohg.data.registry import DATASETS, DataName, create_dataset
 from stereohg.devices import Precision
 from stereohg.evaluation import (
@@ -33,7 +34,6 @@ from stereohg.version import __version__
 
 HEADINGS = {"epe": "EPE", "d1": "D1", "rmse": "RMSE"}
 UNITS = "EPE and RMSE in pixels, the others in %"
-LISTED = 20  # skipped pairs that are printed one by one
 
 
 def evaluate(
@@ -91,7 +91,7 @@ def evaluate(
         raise ValueError(f"figures is {figures}, and there is no output folder to put them in; give --output")
     if html and not figures:
         raise ValueError("html writes the pages of the figures' pairs, and there are none; give --figures")
-    console = Console(markup=False, highlight=False)  # a file's name may look like markup
+    console = make_console()
     if protocol == "zero-shot":
         sets = _zero_shot_sets(data, split, root or Path("."), console)
     else:
@@ -185,11 +185,10 @@ def tell_left_out(result: Evaluation, title: str, console: Console) -> None:
         console.print(f"{title}: {count} pixels masked: {reason}")
     unread = sum(pair.failed for pair in result.skipped)
     console.print(f"{title}: {len(result.pairs)} pairs evaluated, {len(result.skipped)} skipped, {unread} unreadable")
-    for pair in result.skipped[:LISTED]:
-        reason = f"{pair.name}: {pair.reason}" if pair.name else pair.reason
-        console.print(f"skipped: {reason}", style="bold red" if pair.failed else "yellow", soft_wrap=True)
-    if len(result.skipped) > LISTED:
-        console.print(f"skipped: {len(result.skipped) - LISTED} more", style="yellow")
+    for failed, style in ((True, "bold red"), (False, "yellow")):
+        own = [pair for pair in result.skipped if pair.failed == failed]
+        reasons = [f"{pair.name}: {pair.reason}" if pair.name else pair.reason for pair in own]
+        tell_some(console, "skipped", reasons, style)
 
 
 def _named_set(data: str | None, split: str | None, root: Path | None) -> tuple[str, str | None, Path | None]:

@@ -1,8 +1,8 @@
 """``stereohg export``: a network as a file for other runtimes."""
 
-import re
 from pathlib import Path
 
+from stereohg.commands.sizes import parse_size
 from stereohg.exporting import ExportPrecision, Format
 from stereohg.exporting import export as write
 from stereohg.models.weights import load_model
@@ -34,19 +34,11 @@ def export(
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.
     """
+    shape = None if size is None else parse_size(size)
     network = load_model(model, max_disp=max_disp, align_corners=align_corners, output_scale=output_scale)
-    written = write(network, output, format, size=_size(size), dynamic=dynamic, precision=precision, check=check)
+    written = write(network, output, format, size=shape, dynamic=dynamic, precision=precision, check=check)
     for key, value in written.metadata.items():
         print(f"{key + ':':<15}{value}")
     if written.largest_difference is not None:
         print(f"from PyTorch:  {written.largest_difference:.2g} at most, on a made pair")
     print(f"written:       {output}, {output.stat().st_size / 1e6:.1f} MB")
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    if not re.fullmatch(r"\d+x\d+", text):
-        raise ValueError(f"size is {text!r}; it must be height x width, such as 384x1248")
-    height, width = text.split("x")
-    return int(height), int(width)

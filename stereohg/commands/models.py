@@ -1,16 +1,15 @@
 """``stereohg models``: what there is."""
 
-import re
-
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from stereohg.commands.sizes import parse_size
+from stereohg.commands.telling import make_console
 from stereohg.models.quantities import quantities
 from stereohg.models.registry import create_model, list_models
 from stereohg.models.weights import bundled_names, read_card
 
-SIZE = re.compile(r"([1-9]\d*)x([1-9]\d*)")
 METRICS = ("epe", "bad_1", "bad_2", "bad_3")
 
 
@@ -22,7 +21,7 @@ def models(verbose: bool = False, size: str = "256x512", max_disp: int = 192) ->
         size: height x width of the pictures, such as 384x1248.
         max_disp: largest disparity looked for, pixels.
     """
-    console = Console(markup=False, highlight=False)
+    console = make_console()
     if verbose:
         _tell_quantities(size, max_disp, console)
         return
@@ -34,10 +33,7 @@ def models(verbose: bool = False, size: str = "256x512", max_disp: int = 192) ->
 
 
 def _tell_quantities(size: str, max_disp: int, console: Console) -> None:
-    found = SIZE.fullmatch(size)
-    if found is None:
-        raise ValueError(f"size is {size!r}; it must be height x width, such as 256x512")
-    height, width = map(int, found.groups())
+    height, width = parse_size(size)
     title = f"one prediction of {height}x{width} (height x width), disparities to {max_disp} px"
     table = Table("model", box=SIMPLE, title=title)
     for heading in ("parameters", "scale", "GFLOP", "peak memory"):

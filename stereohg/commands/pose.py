@@ -10,6 +10,7 @@ from torch import nn
 
 from stereohg.commands.outputs import check_outputs, open_folder
 from stereohg.commands.progress import progress_bar
+from stereohg.commands.telling import make_console, tell_some
 from stereohg.data.files import write_png
 from stereohg.data.pairs import is_picture
 from stereohg.data.people.boxes import boxes_of, read_boxes
@@ -24,7 +25,6 @@ from stereohg.pose.evaluation import THRESHOLDS, check_measure, evaluate_keypoin
 from stereohg.pose.keypoints import Keypoints, save_coco_results, save_csv
 from stereohg.pose.prediction import KeypointPredictor
 
-LISTED = 20  # skipped people that are printed one by one
 NAMES = {"pckh": "PCKh", "torso": "PCK of the torso", "person": "PCK of the person"}
 
 
@@ -75,7 +75,7 @@ def pose(
     network = load_model(model)
     crop = None if size is None else (size, size)
     options = {"size": crop, "flip": flip, "decoding": decoding, "published": published}
-    console = Console(markup=False, highlight=False, soft_wrap=True)  # a file's name may look like markup
+    console = make_console(soft_wrap=True)
     if action == "evaluate":
         dataset = _dataset(data, source, split, network)
         predictor = KeypointPredictor(network, device, precision, skeleton=dataset.skeleton, **options)
@@ -170,10 +170,7 @@ def _evaluate(
         console.print(_pck_table(document))
     left_out = [f"{count} with {reason}" for reason, count in dataset.left_out.items()]
     console.print(f"{len(result.people)} people, {len(result.skipped)} skipped" + "".join(f", {o}" for o in left_out))
-    for reason in result.skipped[:LISTED]:
-        console.print(f"skipped: {reason}", style="yellow")
-    if len(result.skipped) > LISTED:
-        console.print(f"skipped: {len(result.skipped) - LISTED} more", style="yellow")
+    tell_some(console, "skipped", result.skipped, "yellow")
     if output is not None:
         about = {"data": data, "split": split or KEYPOINT_DATASETS[data].evaluated, "left_out": dataset.left_out}
         save_json(output / "metrics.json", {**about, **document, "skipped": result.skipped})

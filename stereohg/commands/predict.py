@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from stereohg.calibration.cameras import StereoCalibration
@@ -14,6 +13,7 @@ from stereohg.commands.metric_outputs import MetricOutputs
 from stereohg.commands.outputs import check_outputs
 from stereohg.commands.pipeline import pipeline
 from stereohg.commands.progress import progress_bar
+from stereohg.commands.telling import make_console
 from stereohg.data.files import DISPARITY_SUFFIXES, read_disparity, write_png
 from stereohg.data.pairs import Pair, find_pairs
 from stereohg.data.preprocess import as_rgb
@@ -141,7 +141,7 @@ def predict(
         if page is not None:
             _write_page(page, pair.name, picture, target, result, in_metres.of(result))
 
-    console = Console(stderr=True, markup=False, highlight=False)  # a file's name may look like markup
+    console = make_console(stderr=True)
     table = Table("pair", "size", "disparity", "confidence", "seconds", box=SIMPLE)
     with warnings.catch_warnings(), progress_bar(console) as progress:
         warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name

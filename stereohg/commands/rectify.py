@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from stereohg.calibration.formats import read_rig
 from stereohg.calibration.formats.opencv import write_calibration
 from stereohg.calibration.rectify import Rectifier
 from stereohg.calibration.videos import CODECS, LOSSLESS, rectify_videos
 from stereohg.commands.outputs import check_outputs
 from stereohg.commands.progress import progress_bar
+from stereohg.commands.telling import make_console
 from stereohg.data.files import read_image, write_png
 from stereohg.data.pairs import Pair, find_pairs
 from stereohg.data.videos import VIDEO_SUFFIXES, TwoVideos
@@ -35,7 +34,7 @@ def rectify(calibration: Path, left: str, right: str, output: Path = Path("recti
     """
     rectifier = Rectifier(read_rig(calibration), alpha)
     own = output / "calibration.yml"
-    console = Console(markup=False, highlight=False, soft_wrap=True)  # a file's name may look like markup
+    console = make_console(soft_wrap=True)
     suffix = Path(left).suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         targets = _targets(output, f"{Path(left).stem}{suffix if suffix in CODECS else LOSSLESS}")

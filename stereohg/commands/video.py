@@ -7,14 +7,13 @@ from rich.console import Console
 
 from stereohg.commands.outputs import check_outputs
 from stereohg.commands.progress import progress_bar
+from stereohg.commands.telling import make_console, tell_some
 from stereohg.data.pairs import find_pairs
 from stereohg.data.videos import PictureFolders, SideBySide, Source, TwoVideos
 from stereohg.devices import Precision
 from stereohg.models.weights import fingerprint, load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.video import CODECS, Progress, frame_path, predict_frames, remove_frames, write_colour_video
-
-LISTED = 20  # problems that are printed one by one
 
 
 def video(
@@ -68,7 +67,7 @@ def video(
     predictor = Predictor(network, device, precision)
     options = {"scale": scale, "max_disp": max_disp, "left_right_check": left_right_check, "check": check}
 
-    console = Console(stderr=True, markup=False, highlight=False)  # a file's name may look like markup
+    console = make_console(stderr=True)
     with progress_bar(console) as bar:
         task = bar.add_task("predicting", total=source.count)
         settings = {"model": model, "weights": fingerprint(network), "precision": str(predictor.dtype)}
@@ -104,7 +103,4 @@ def open_source(left: Path, right: Path | None, rate: float | None) -> Source:
 def _tell(done: Progress, count: int, console: Console) -> None:
     for kind, times in done.notes.items():
         console.print(f"in {times} of {count} frames, first in {done.first[kind]}", style="yellow")
-    for problem in done.problems[:LISTED]:
-        console.print(f"failed: {problem}", style="bold red", soft_wrap=True)
-    if len(done.problems) > LISTED:
-        console.print(f"failed: {len(done.problems) - LISTED} more", style="bold red")
+    tell_some(console, "failed", done.problems)

@@ -57,7 +57,7 @@ class StereoNetwork(nn.Module):
         return self.max_disp // 4
 
     def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
-        """What the images come to before they are compared: 2-D features, each (B,C,H/4,W/4)."""
+        """What the whole images come to before they are compared, such as 2-D features: each (B,C,H/4,W/4)."""
         raise NotImplementedError
 
     def compare(self, *features: Tensor) -> list[Tensor]:
