@@ -107,6 +107,11 @@ def test_no_disparity_is_read(tmp_path):
     (tmp_path / "disparity/a.pfm").write_bytes(b"damaged")
     config = replace(PHOTOMETRIC, data=DataConfig("folder", tmp_path), augmentation=Augmentation(crop=None))
     assert SelfSupervisedTask(config).samples[0].valid.all()
+    (tmp_path / "disparity/a.pfm").unlink()
+    (tmp_path / "disparity/a_colour.png").touch()  # as predict leaves it
+    assert len(SelfSupervisedTask(config).samples) == 2
+    (tmp_path / "pairs.csv").write_text("left,right,disparity\nleft/a.png,right/a.png,disparity/none.pfm\n")
+    assert len(SelfSupervisedTask(replace(config, data=DataConfig("folder", tmp_path / "pairs.csv"))).samples) == 1
 
 
 def test_parts_add_up():

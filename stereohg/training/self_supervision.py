@@ -15,11 +15,11 @@ from numpy.random import Generator
 from torch import Tensor, nn
 
 from stereohg.data.preprocess import denormalise
-from stereohg.data.stereo import StereoBatch, StereoSample
+from stereohg.data.stereo import StereoBatch, StereoDataset, StereoSample
 from stereohg.data.transforms import Compose
 from stereohg.training.config import StereoTraining
 from stereohg.training.losses import masked_mean
-from stereohg.training.stereo import StereoTask
+from stereohg.training.stereo import StereoTask, open_set
 
 SSIM_SHARE = 0.85  # of the photometric error, beside the absolute difference
 SSIM_CONSTANTS = 0.01**2, 0.03**2
@@ -39,9 +39,14 @@ class SelfSupervisedTask(StereoTask):
     def __init__(self, config: StereoTraining):
         super().__init__(config)
         check_alike(config)
-        files = self.samples.files
-        self.samples.files = [replace(own, disparity=None, right_disparity=None) for own in files]
-        self.samples.transform = Compose((self.samples.transform, count_everywhere))
+
+    def open_samples(self) -> StereoDataset:
+        config = self.config
+        unread = {"ground_truth": False} if config.data.name == "folder" else {}
+        transform = Compose((config.augmentation.compose(), count_everywhere))
+        samples = open_set(config.data, seed=config.seed, transform=transform, **unread)
+        samples.files = [replace(own, disparity=None, right_disparity=None) for own in samples.files]
+        return samples
 
     def losses(self, network: nn.Module, batch: StereoBatch, counts: Tensor) -> Tensor:
         config = self.config.loss

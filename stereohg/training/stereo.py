@@ -50,7 +50,7 @@ class StereoTask:
             raise ValueError(f"{type(self).__name__} has no loss {config.loss.name!r}; make_task chooses the task")
         self.config = config
         self.before = training_before(config.model.weights)
-        self.samples = open_set(config.data, seed=config.seed, transform=config.augmentation.compose())
+        self.samples = self.open_samples()
         self.validation: StereoDataset | None = None
         self.protocol = FULL
         if config.validation_data is not None:
@@ -61,6 +61,10 @@ class StereoTask:
             self.validation = open_set(tried, seed=config.seed + VALIDATION_SEED)
             check_metric(config.validation.metric, self.validation)
             self.protocol = choose_protocol(config.protocol, tried.name)
+
+    def open_samples(self) -> StereoDataset:
+        config = self.config
+        return open_set(config.data, seed=config.seed, transform=config.augmentation.compose())
 
     @property
     def validates(self) -> bool:
