@@ -9,13 +9,11 @@ Shapes: B batch, H height, W width; images (B,3,H,W) normalised; disparity and m
 """
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -30,6 +28,7 @@ from stereohg.data.workers import prepare_worker, reading
 from stereohg.metrics import BAD_THRESHOLDS, ErrorSums, error_sums, per_image, per_pixel
 from stereohg.models.search import searched_range
 from stereohg.prediction import Predictor
+from stereohg.protocols import FULL, Protocol
 from stereohg.viewer import write_page
 from stereohg.visual import colour_disparity, error_map
 
@@ -37,88 +36,6 @@ THRESHOLDS = (0.5, *BAD_THRESHOLDS)
 FIGURES = ("epe", *(f"bad_{limit}" for limit in THRESHOLDS), "d1", "rmse")
 REGIONS = ("all", "noc", "occ", "fg", "bg")
 """All known pixels; those that both cameras see and those that one does; KITTI's objects and background."""
-
-
-# --- protocols ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """What of a pair goes into the network, and which pixels of the answer count.
-
-    Attributes:
-        name: of the protocol.
-        crop: (H,W) at the bottom right that is cut out first; where a picture is smaller, black is added.
-        padded: (H,W) to which the network's input is then filled with zeros, at the top and on the right.
-        above, below: only true disparities strictly between count, pixels; None is no bound.
-        least_share: a pair is skipped when fewer than this of its positive disparities count.
-    """
-
-    name: str = "full"
-    crop: tuple[int, int] | None = None
-    padded: tuple[int, int] | None = None
-    above: float | None = None
-    below: float | None = None
-    least_share: float = 0.0
-
-    def range(self) -> str:
-        """The true disparities that count, in words."""
-        low = "" if self.above is None else f"{self.above:g} < "
-        high = "" if self.below is None else f" < {self.below:g}"
-        return f"{low}d{high}"
-
-
-ProtocolName = Literal["full", "psmnet", "gwcnet"]
-FULL = Protocol()
-_PUBLISHED = {
-    ("psmnet", "sceneflow"): Protocol("psmnet", below=192),
-    ("psmnet", "kitti"): Protocol("psmnet", crop=(368, 1232), above=0),
-    ("gwcnet", "sceneflow"): Protocol("gwcnet", crop=(512, 960), above=0, below=192, least_share=0.1),
-    ("gwcnet", "kitti"): Protocol("gwcnet", padded=(384, 1248), above=0, below=192, least_share=0.1),
-}
-
-
-def choose_protocol(name: ProtocolName, data: str) -> Protocol:
-    """The rules of evaluation by name.
-
-    "full" is the whole picture and every known pixel. "psmnet" and "gwcnet" are what the two papers' code does: which
-    rules these are depends on the set. GwcNet's code gives means per image; PSMNet's are over its batches, to which per
-    image is nearest.
-
-    Args:
-        name: "full", "psmnet" or "gwcnet".
-        data: the set's name in ``stereohg.data.registry``.
-
-    Raises:
-        ValueError: there is no such protocol, or it has no rules for the set.
-    """
-    if name == "full":
-        return FULL
-    family = next((family for _, family in _PUBLISHED if data.startswith(family)), data)
-    if (name, family) not in _PUBLISHED:
-        known = ("full", *dict.fromkeys(published for published, _ in _PUBLISHED))
-        if name not in known:
-            raise ValueError(f"there is no protocol {name!r}; known are {', '.join(known)}")
-        raise ValueError(f"protocol {name!r} has rules for Scene Flow and KITTI, and none for {data}; use 'full'")
-    return _PUBLISHED[name, family]
-
-
-@dataclass(frozen=True)
-class ZeroShotSet:
-    """A set of the zero-shot protocol, and what papers report on it."""
-
-    data: str
-    split: str
-    measures: tuple[str, ...]
-
-
-ZERO_SHOT = (
-    ZeroShotSet("kitti2012", "training", ("d1", "bad_3")),  # papers say "D1" or "3 px" of either
-    ZeroShotSet("kitti2015", "training", ("d1", "bad_3")),
-    ZeroShotSet("middlebury", "trainingH", ("bad_2",)),
-    ZeroShotSet("middlebury", "trainingQ", ("bad_2",)),
-    ZeroShotSet("eth3d", "training", ("bad_1",)),
-)
 
 
 # --- results --------------------------------------------------------------------------------------------------------
@@ -213,12 +130,6 @@ class Evaluation:
                     row |= {f"{region}_{name}": value for name, value in figures.items()}
                 writer.writerow(row)
             writer.writerows({"name": pair.name, "skipped": pair.reason} for pair in self.skipped)
-
-
-def save_json(path: str | Path, document: dict) -> None:
-    """Strict JSON, which has no NaN."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 # --- evaluation -----------------------------------------------------------------------------------------------------

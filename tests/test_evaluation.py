@@ -21,9 +21,10 @@ from stereohg.data.folder import StereoFolder
 from stereohg.data.kitti import Kitti2015
 from stereohg.data.registry import DATASETS, create_dataset
 from stereohg.data.workers import STOPPING_SIGNALS
-from stereohg.evaluation import FULL, Evaluation, Protocol, choose_protocol, evaluate, evaluate_share, save_figures
+from stereohg.evaluation import Evaluation, evaluate, evaluate_share, save_figures
 from stereohg.models.stereo import StereoNetwork
 from stereohg.prediction import Predictor
+from stereohg.protocols import FULL, Protocol, choose_protocol
 from tests import trees
 
 ANSWER = 5.5625

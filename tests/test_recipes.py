@@ -5,8 +5,8 @@ import pytest
 from stereohg.cli import _with_recipe_file, build_parser
 from stereohg.data.people.transforms import Augmentation as PoseAugmentation
 from stereohg.data.transforms import RandomCrop
-from stereohg.evaluation import choose_protocol
 from stereohg.models.registry import MODELS
+from stereohg.protocols import choose_protocol
 from stereohg.recipes import find_recipe, list_recipes, load_recipe
 from stereohg.training.config import (
     Augmentation,

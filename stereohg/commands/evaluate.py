@@ -13,23 +13,16 @@ from rich.table import Table
 from stereohg.commands.outputs import open_folder
 from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console, tell_some
+from stereohg.data.files import write_json
 from stereohg.data.registry import DATASETS, DataName, create_dataset
 from stereohg.devices import Precision
-from stereohg.evaluation import (
-    FIGURES,
-    FULL,
-    ZERO_SHOT,
-    Evaluation,
-    Protocol,
-    choose_protocol,
-    save_figures,
-    save_json,
-)
+from stereohg.evaluation import FIGURES, Evaluation, save_figures
 from stereohg.evaluation import evaluate as run
 from stereohg.metrics import per_image, per_pixel
 from stereohg.models.search import searched_range, set_search
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, Predictor
+from stereohg.protocols import FULL, ZERO_SHOT, Protocol, choose_protocol
 from stereohg.version import __version__
 
 HEADINGS = {"epe": "EPE", "d1": "D1", "rmse": "RMSE"}
@@ -139,7 +132,7 @@ def evaluate(
     if output is not None:
         made = {"stereohg": __version__, "torch": torch.__version__, "precision": str(predictor.dtype).split(".")[1]}
         about = {"model": model, "max_disp": round(searched_range(network)), "scale": network.scale, **made}
-        save_json(output / "metrics.json", {**about, "protocol": protocol, "sets": documents})
+        write_json(output / "metrics.json", {**about, "protocol": protocol, "sets": documents})
         console.print(f"written: {output / 'metrics.json'}", soft_wrap=True)
     return int(len(results) < len(sets) or any(pair.failed for result in results for pair in result.skipped))
 

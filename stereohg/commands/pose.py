@@ -11,14 +11,13 @@ from torch import nn
 from stereohg.commands.outputs import check_outputs, open_folder
 from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console, tell_some
-from stereohg.data.files import write_png
+from stereohg.data.files import write_json, write_png
 from stereohg.data.pairs import is_picture
 from stereohg.data.people.boxes import boxes_of, read_boxes
 from stereohg.data.people.registry import KEYPOINT_DATASETS, KeypointData, create_keypoint_dataset, measure_of
 from stereohg.data.people.samples import KeypointDataset
 from stereohg.data.people.skeletons import MPII
 from stereohg.devices import Precision
-from stereohg.evaluation import save_json
 from stereohg.models.weights import load_model
 from stereohg.pose.decoding import Decoding
 from stereohg.pose.evaluation import THRESHOLDS, check_measure, evaluate_keypoints
@@ -173,8 +172,8 @@ def _evaluate(
     tell_some(console, "skipped", result.skipped, "yellow")
     if output is not None:
         about = {"data": data, "split": split or KEYPOINT_DATASETS[data].evaluated, "left_out": dataset.left_out}
-        save_json(output / "metrics.json", {**about, **document, "skipped": result.skipped})
-        save_json(output / "keypoints.json", result.coco_results(getattr(dataset, "category", 1)))
+        write_json(output / "metrics.json", {**about, **document, "skipped": result.skipped})
+        write_json(output / "keypoints.json", result.coco_results(getattr(dataset, "category", 1)))
         console.print(f"written: {output / 'metrics.json'}")
     return 1 if result.skipped else 0
 

@@ -5,6 +5,7 @@ Writers put a temporary file beside the target and move it there when it is whol
 """
 
 import io
+import json
 import math
 import re
 import secrets
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from numbers import Real
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -343,6 +345,12 @@ def clear_leftovers(folder: Path) -> None:
 
 
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}(\.\w+)?")
+
+
+def write_json(path: FilePath, document: Any) -> None:
+    """Strict JSON, which has no NaN."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_bytes(path: FilePath) -> bytes:

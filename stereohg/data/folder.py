@@ -32,7 +32,7 @@ class StereoFolder(StereoDataset):
         source: the table (.csv), the list (.txt), or the folder that has ``left`` and ``right``.
         root: what the paths in a table or list are relative to; None is the folder that it lies in.
         scale: stored units for one pixel of disparity; None is 256 in 16-bit PNG and 1 in files of floats.
-        ground_truth: False leaves disparities where they are, so that nothing of them need be there, or be whole.
+        with_truth: False leaves disparities where they are, so that nothing of them need be there, or be whole.
         transform, seed, on_error, right_truth: see ``StereoDataset``.
 
     Raises:
@@ -49,15 +49,15 @@ class StereoFolder(StereoDataset):
         seed: int = 0,
         on_error: OnError = "raise",
         right_truth: bool | None = None,
-        ground_truth: bool = True,
+        with_truth: bool = True,
     ):
         source = Path(source)
         if source.is_dir():
             if root is not None:
                 raise ValueError(f"{source} is a folder; a root belongs to a table or list")
-            listing = list_folders(source, ground_truth)
+            listing = list_folders(source, with_truth)
         else:
-            listing = read_list(source, source.parent if root is None else Path(root), ground_truth)
+            listing = read_list(source, source.parent if root is None else Path(root), with_truth)
         self.scale = scale
         super().__init__(listing, transform, seed, on_error, right_truth)
 
@@ -65,7 +65,7 @@ class StereoFolder(StereoDataset):
         return read_positive(path, self.scale)
 
 
-def read_list(path: Path, root: Path, ground_truth: bool = True) -> Listing:
+def read_list(path: Path, root: Path, with_truth: bool = True) -> Listing:
     """The pairs of a table or a list, in its order; named by the left picture's path without its extension."""
     if path.suffix.lower() not in (".csv", ".txt"):
         raise ValueError(f"{path} is neither a folder nor a table (.csv) or list (.txt) of pairs")
@@ -75,7 +75,7 @@ def read_list(path: Path, root: Path, ground_truth: bool = True) -> Listing:
     listing = Listing()
     first_line: dict[str, int] = {}
     for number, row in rows:
-        files = {column: root / row[column] for column in _columns(ground_truth) if row.get(column)}
+        files = {column: root / row[column] for column in _columns(with_truth) if row.get(column)}
         name = Path(row["left"]).with_suffix("").as_posix()
         missing = [str(file) for file in files.values() if not file.is_file()]
         if missing:
@@ -116,13 +116,13 @@ def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
     return rows
 
 
-def list_folders(root: Path, ground_truth: bool = True) -> Listing:
+def list_folders(root: Path, with_truth: bool = True) -> Listing:
     """The pairs of ``left`` and ``right``, with what is of their name in ``disparity`` and ``right_disparity``."""
     for side in ("left", "right"):
         if not (root / side).is_dir():
             raise FileNotFoundError(f"{root} has no folder '{side}'; it must have left and right (or give a table)")
     pairs, problems = find_pairs(root / "left", root / "right")
-    truths = {column: _by_stem(root / column) for column in _columns(ground_truth)[2:]}
+    truths = {column: _by_stem(root / column) for column in _columns(with_truth)[2:]}
     files = []
     for pair in pairs:
         found = {column: truth[pair.name] for column, truth in truths.items() if pair.name in truth}
@@ -136,8 +136,8 @@ def list_folders(root: Path, ground_truth: bool = True) -> Listing:
     return Listing(files, problems)
 
 
-def _columns(ground_truth: bool) -> tuple[str, ...]:
-    return COLUMNS if ground_truth else COLUMNS[:2]
+def _columns(with_truth: bool) -> tuple[str, ...]:
+    return COLUMNS if with_truth else COLUMNS[:2]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

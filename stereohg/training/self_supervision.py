@@ -42,7 +42,7 @@ class SelfSupervisedTask(StereoTask):
 
     def open_samples(self) -> StereoDataset:
         config = self.config
-        unread = {"ground_truth": False} if config.data.name == "folder" else {}
+        unread = {"with_truth": False} if config.data.name == "folder" else {}
         transform = Compose((config.augmentation.compose(), count_everywhere))
         samples = open_set(config.data, seed=config.seed, transform=transform, **unread)
         samples.files = [replace(own, disparity=None, right_disparity=None) for own in samples.files]

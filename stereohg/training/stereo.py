@@ -16,9 +16,10 @@ from stereohg.data.preprocess import denormalise
 from stereohg.data.registry import DATASETS, create_dataset
 from stereohg.data.stereo import StereoBatch, StereoDataset, StereoSample, collate
 from stereohg.data.synthetic import photograph_hashes
-from stereohg.evaluation import FIGURES, FULL, REGIONS, Evaluation, choose_protocol, evaluate_share
+from stereohg.evaluation import FIGURES, REGIONS, Evaluation, evaluate_share
 from stereohg.models.weights import save_model
 from stereohg.prediction import Predictor
+from stereohg.protocols import FULL, choose_protocol
 from stereohg.training.config import VALIDATION_SEED, DataConfig, StereoTraining
 from stereohg.training.initial import start, training_before
 from stereohg.training.losses import (
