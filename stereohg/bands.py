@@ -1,8 +1,8 @@
 """A pair within a stated memory: features of the whole images, then their comparison in overlapping bands of rows.
 
-The 2-D features are cheap, and PSMNet's pooling and instance norms must see the whole image. The volume behind them is
-what grows with the levels. A band is as wide as the image, so that no match is lost; of its rows those in the middle
-are kept, and ``OVERLAP`` rows on either side, which saw the band's border, are not.
+What a network extracts is cheap, and must see the whole image: PSMNet's pooling, instance norms, hgstereo's coarse
+answer. The volume behind it is what grows with the levels. A band is as wide as the image, so that no match is lost; of
+its rows those in the middle are kept, and ``OVERLAP`` rows on either side, which saw the band's border, are not.
 
 Shapes: image (B,3,H,W), features (B,C,H/4,W/4), similarity (B,D/4,H/4,W/4), disparity (B,H,W).
 """

@@ -44,7 +44,7 @@ SHORTER: dict[str, str] = {
     "stereohg train psmnet_": f"{STEREO} --validation_data null",
     "stereohg train gwcnet_": f"{STEREO} --validation_data null",
     "stereohg train own.yaml": f"{STEREO} --augmentation.scale null",
-    "stereohg train hgstereo_rooms": "--model.weights random --steps 1 --batch_size 1 --workers 0"
+    "stereohg train hgstereo ": "--model.weights random --steps 1 --batch_size 1 --workers 0"
     " --validation_data null --model.arguments.max_disp 16"
     " --data.options.height 64 --data.options.width 64 --data.options.max_disp 15"
     " --augmentation.crop.height 64 --augmentation.crop.width 64",

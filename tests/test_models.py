@@ -1,15 +1,19 @@
 """What every registered network must do."""
 
+import copy
 import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import stereohg
 from stereohg.models.features import SpatialPyramid
 from stereohg.models.hgstereo import UPSAMPLING_GAIN
+from stereohg.models.resizing import at_full_size
+from stereohg.nn import confidence
 
 STEREO = [name for name in stereohg.list_models() if name != "keypoint_hourglass"]
 HEADS = {"psmnet": 3, "psmnet_basic": 1, "gwcnet_g": 4, "gwcnet_gc": 4, "hgstereo_s": 2}
@@ -173,6 +177,47 @@ def test_hgstereo_mixes_surfaces_in_training_alone():
     (mixed,), (kept,) = model.train().regress([cost], guide), model.eval().regress([cost], guide)
     torch.testing.assert_close(mixed[0, 0], torch.tensor([17.6] * 4 + [30.4] * 4))
     torch.testing.assert_close(kept[0, 0], torch.tensor([8.0] * 4 + [40.0] * 4))
+
+
+def test_hgstereo_first_answers_at_a_quarter_of_the_size():
+    """Of which a pixel is a level of the whole; and without being told of any coarser one."""
+    torch.manual_seed(0)
+    model = stereohg.create_model("hgstereo_s", max_disp=48).eval()
+    left, right = pair(128, 256)
+    model.told.weight.data.normal_()
+    with torch.no_grad():
+        level, sureness = model.extract(left, right)[2].unbind(1)
+        told = model(left, right)[-1]
+        model.told.weight.zero_()  # says nothing
+        alone = copy.deepcopy(model)
+        alone.max_disp = 16  # the next multiple of a quarter of 48
+        (expected,), (cost,) = alone.forward_with_costs(*(F.avg_pool2d(image, 4) for image in (left, right)))
+        untold = model(left, right)[-1]
+    assert level.shape == sureness.shape == (1, 32, 64)
+    torch.testing.assert_close(level, expected)
+    torch.testing.assert_close(sureness, at_full_size(confidence(cost)))
+    assert not torch.allclose(told, untold, atol=0.1)
+
+
+def test_the_coarse_answer_is_none_of_the_trainings_business():
+    """No running statistic is of it, no gradient reaches it, and all parts are in training behind it."""
+    torch.manual_seed(0)
+    model = stereohg.create_model("hgstereo_s", max_disp=32).train()
+    model.features.eval()  # as a frozen part would be
+    modes, before = [m.training for m in model.modules()], [b.clone() for b in model.buffers()]
+    coarse = model._coarse_answer(*pair(batch=2))
+    assert not coarse.requires_grad and modes == [m.training for m in model.modules()]
+    assert all(torch.equal(a, b) for a, b in zip(before, model.buffers(), strict=True))
+
+
+def test_one_training_pair_in_four_is_not_told_the_coarse_answer():
+    model = stereohg.create_model("hgstereo_s", max_disp=32).train()
+    left, right = pair(32, 32, batch=64)
+    with torch.no_grad():
+        untold = (model.extract(left, right)[2][:, 0] == -4).flatten(1)
+        assert torch.equal(untold.all(1), untold.any(1)) and 5 <= untold.all(1).sum() <= 27
+        assert torch.equal(untold[:3], (model.extract(left[:3], right[:3])[2][:, 0] == -4).flatten(1))
+        assert (model.eval().extract(left, right)[2] >= 0).all()
 
 
 def test_gradients_reach_every_parameter():

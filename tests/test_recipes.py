@@ -23,7 +23,7 @@ PSMNET = ("psmnet_sceneflow", "psmnet_kitti2012", "psmnet_kitti2015")
 GWCNET = tuple(f"gwcnet_{kind}_{data}" for kind in ("g", "gc") for data in ("sceneflow", "kitti2012", "kitti2015"))
 HOURGLASS = ("hourglass_mpii", "hourglass_mpii_s8", "hourglass_coco", "hourglass_lsp")
 PUBLISHED = (*PSMNET, *GWCNET)
-OURS = ("hgstereo_synthetic", "hgstereo_rooms", "finetune", "adapt", "selftrain")
+OURS = ("hgstereo_synthetic", "hgstereo_rooms", "hgstereo_wide", "hgstereo", "finetune", "adapt", "selftrain")
 ADAM = OptimiserConfig("adam", 1e-3, weight_decay=0, clip=None)  # 0.9 and 0.999 are PyTorch's
 
 
@@ -118,6 +118,21 @@ def test_hgstereo_as_the_bundled_weights_went_on():
     assert own.augmentation.colour.grey == 0.2
     assert own.optimiser == OptimiserConfig("adamw", 1e-3, 1e-4, clip=1.0)
     assert (own.loss.name, own.loss.heads, own.loss.below) == ("distribution", [0.5, 1.0], 192)
+
+
+def test_hgstereo_as_the_bundled_weights_ended():
+    own, before = recipe("hgstereo_wide"), recipe("hgstereo_rooms")
+    assert own.model.weights == "hgstereo_rooms"
+    arguments = {"max_disp": 256, "scale": 1.5}
+    assert (own.model.arguments, own.model.saved_max_disp, own.model.half) == (arguments, 288, True)
+    assert (own.data, own.schedule) == (before.data, before.schedule)
+    assert own.augmentation.crop == RandomCrop(576, 1280) and own.batch_size == 1
+    assert own.augmentation.scale.low * own.data.options["height"] >= 576
+    assert own.augmentation.scale.low * own.data.options["width"] >= 1280
+    assert (own.loss.name, own.loss.heads, own.loss.below) == ("distribution", [0.5, 1.0], 256)
+    last = recipe("hgstereo")
+    assert (last.model.weights, last.steps, last.optimiser.learning_rate) == ("hgstereo_wide", 500, 4e-4)
+    assert (last.data, last.augmentation, last.loss) == (before.data, before.augmentation, before.loss)
 
 
 @pytest.mark.parametrize(

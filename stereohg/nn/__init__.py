@@ -4,6 +4,7 @@ GPU also Triton, where it is)."""
 from stereohg.nn.convolution import Conv2d, Conv3d, ConvTranspose3d
 from stereohg.nn.hourglass import Hourglass
 from stereohg.nn.layers import BasicBlock, Bottleneck, ConvNormAct
+from stereohg.nn.peaks import Peaks
 from stereohg.nn.regression import confidence, convex_upsample, soft_argmax, soft_argmin, upsampled_soft_argmin
 from stereohg.nn.volume import (
     add_concat_volume_conv,
@@ -21,6 +22,7 @@ __all__ = [
     "ConvNormAct",
     "ConvTranspose3d",
     "Hourglass",
+    "Peaks",
     "add_concat_volume_conv",
     "concat_volume",
     "concat_volume_conv",
