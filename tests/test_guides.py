@@ -76,7 +76,7 @@ SLOW = (
     "stereohg pose evaluate . --data figures",
     "stereohg predict left.png right.png -o disparity.pfm --model gwcnet.ckpt",
     "stereohg train gwcnet_",
-    "stereohg train hgstereo_",
+    "stereohg train hgstereo ",
     "stereohg train hourglass_",
     "stereohg train own.yaml -o runs/own --",
     "stereohg train psmnet_kitti2015",
