@@ -11,6 +11,8 @@ Shapes: B batch, C channels, D disparity levels, H height, W width; image (B,3,H
 disparity (B,H,W).
 """
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -130,17 +132,18 @@ class HGStereo(StereoNetwork):
     def regress(self, costs: list[Tensor], *features: Tensor) -> list[Tensor]:
         return [self.output_scale * disparity for disparity in self._disparities(costs, features[-1])]
 
-    @torch.no_grad()
     def _coarse_answer(self, left: Tensor, right: Tensor) -> Tensor:
         """Disparities of the pair at a quarter of the size, which are levels of the volume, and their confidence."""
         height, width = (n // COARSE for n in left.shape[-2:])
         padding = Padding(height, width, self.multiple, self.padding)
         levels = next_multiple(self.max_disp / COARSE, MAX_DISP_MULTIPLE) // 4
-        with in_evaluation(self):
+        # an exported graph with a change of modes in it cannot be read again
+        without_gradients = nullcontext() if torch.compiler.is_exporting() else torch.no_grad()
+        with in_evaluation(self), without_gradients:
             *features, guide = self._features(*(padding.pad(F.avg_pool2d(x, COARSE)) for x in (left, right)))
             costs = self._similarities(*features, guide, levels)
             (disparity,) = self._disparities(costs, guide)
-        sureness = at_full_size(confidence(costs[0].to(disparity.dtype)))
+            sureness = at_full_size(confidence(costs[0].to(disparity.dtype)))
         return padding.unpad(torch.stack((disparity, sureness), 1))
 
     def _features(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
