@@ -101,7 +101,8 @@ class Padding:
     """
 
     def __init__(self, height: int, width: int, multiple: int, mode: str = "constant"):
-        self.top, self.right = -height % multiple, -width % multiple
+        # by quotients, since torch.export simplifies those of sizes that are not known, and no remainders
+        self.top, self.right = (-(-side // multiple) * multiple - side for side in (height, width))
         self.height, self.width, self.mode = height, width, mode
 
     def pad(self, x: Tensor) -> Tensor:

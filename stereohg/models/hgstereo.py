@@ -144,7 +144,10 @@ class HGStereo(StereoNetwork):
             costs = self._similarities(*features, guide, levels)
             (disparity,) = self._disparities(costs, guide)
             sureness = at_full_size(confidence(costs[0].to(disparity.dtype)))
-        return padding.unpad(torch.stack((disparity, sureness), 1))
+        # by numbers and not by slices: those of an export of any size would hold for sizes with the same padding alone
+        rows, columns = (torch.arange(n, device=left.device) for n in (height, width))
+        answer = torch.stack((disparity, sureness), 1)
+        return answer.index_select(2, padding.top + rows).index_select(3, columns)
 
     def _features(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         stem = self.stem(torch.cat((left, right)))  # both images as one batch
