@@ -101,8 +101,8 @@ class Padding:
     """
 
     def __init__(self, height: int, width: int, multiple: int, mode: str = "constant"):
-        # by quotients, since torch.export simplifies those of sizes that are not known, and no remainders
-        self.top, self.right = (-(-side // multiple) * multiple - side for side in (height, width))
+        # no remainders, which torch.export does not simplify, nor quotients below zero, which ONNX rounds the other way
+        self.top, self.right = ((side + multiple - 1) // multiple * multiple - side for side in (height, width))
         self.height, self.width, self.mode = height, width, mode
 
     def pad(self, x: Tensor) -> Tensor:
