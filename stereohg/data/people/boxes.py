@@ -4,9 +4,9 @@ import json
 import math
 from pathlib import Path
 
+from stereohg.data.people.coco import PERSON
 from stereohg.data.tables import read_table
 
-PERSON = 1  # COCO's category
 COLUMNS = ("image", "x", "y", "width", "height")
 
 Box = tuple[float, float, float, float]
