@@ -205,7 +205,7 @@ def test_the_coarse_answer_is_none_of_the_trainings_business():
     model = stereohg.create_model("hgstereo_s", max_disp=32).train()
     model.features.eval()  # as a frozen part would be
     modes, before = [m.training for m in model.modules()], [b.clone() for b in model.buffers()]
-    coarse = model._coarse_answer(*pair(batch=2))
+    (coarse,) = model.look(*pair(batch=2))
     assert not coarse.requires_grad and modes == [m.training for m in model.modules()]
     assert all(torch.equal(a, b) for a, b in zip(before, model.buffers(), strict=True))
 
@@ -218,6 +218,18 @@ def test_one_training_pair_in_four_is_not_told_the_coarse_answer():
         assert torch.equal(untold.all(1), untold.any(1)) and 5 <= untold.all(1).sum() <= 27
         assert torch.equal(untold[:3], (model.extract(left[:3], right[:3])[2][:, 0] == -4).flatten(1))
         assert (model.eval().extract(left, right)[2] >= 0).all()
+
+
+def test_what_was_seen_of_a_larger_picture_is_taken():
+    model = stereohg.create_model("hgstereo_s", max_disp=48).eval()
+    left, right = pair(64, 128)
+    with torch.no_grad():
+        (own,) = model.look(left, right)
+        assert torch.equal(model.extract(left, right)[2], own)
+        assert torch.equal(model.extract(left, right, own + 1)[2], own + 1)
+        given, _ = model.forward_with_costs(left, right, own + 1)
+        assert torch.equal(model.forward_with_costs(left, right, own)[0][0], model(left, right)[0])
+        assert not torch.equal(given[0], model(left, right)[0])
 
 
 def test_gradients_reach_every_parameter():

@@ -31,7 +31,7 @@ def one(kind: int, centre, size, axes=None) -> Primitives:
         gain=torch.zeros(1, 1, 3),
         bias=torch.full((1, 1, 3), 200.0),
         gloss=0 * one,
-        sun=torch.tensor([[0.0, 0.0, -1.0]]),
+        lamp=torch.tensor([[0.0, 0.0, -1e9]]),
         ambient=torch.ones(1),
     )
 
@@ -83,6 +83,16 @@ def test_disparity_is_focal_length_over_depth():
     colours, disparity = camera.view(one(ROOM, [0.0, 0.0, 0.0], [50.0, 50.0, 16.0]), atlas, is_right=False)
     assert disparity[0, 2, 4].item() == pytest.approx(40 / 16)
     assert colours[0, 2, 4].tolist() == [200, 200, 200]  # lit from behind the camera
+
+
+def test_a_lamp_is_brightest_where_it_hangs():
+    """A wall 16 away, and a lamp 12 before it: what falls at 45 degrees, 12 beside, gives cos 45 of the light."""
+    camera = StereoCamera(5, 65, torch.tensor([40.0]), torch.zeros(1))
+    atlas = Atlas(torch.zeros(1, 8, 8, 3, dtype=torch.uint8), WHOLE)
+    lamp, none = torch.tensor([[0.0, 0.0, 4.0]]), torch.zeros(1)
+    wall = replace(one(ROOM, [0.0, 0.0, 0.0], [50.0, 50.0, 16.0]), lamp=lamp, ambient=none)
+    colours, _ = camera.view(wall, atlas, is_right=False)
+    assert colours[0, 2, [2, 32, 62], 0].tolist() == pytest.approx([200 * 0.5**0.5, 200, 200 * 0.5**0.5], rel=0.01)
 
 
 @pytest.mark.parametrize("index", range(4))

@@ -18,6 +18,7 @@ from stereohg.training.self_supervision import (
     photometric_error,
     smoothness_error,
 )
+from stereohg.training.windows import Window
 from tests import runs, trees
 
 PHOTOMETRIC = replace(runs.TINY, loss=LossConfig("photometric", [1.0]))
@@ -156,10 +157,11 @@ def test_disparities_go_to_the_truth():
         ({"augmentation": Augmentation(vertical_shift=VerticalShift())}, "augmentation.vertical_shift"),
         ({"augmentation": Augmentation(colour=Colour(asymmetric=0.5))}, "augmentation.colour.asymmetric"),
         ({"loss": LossConfig("photometric", below=32)}, "loss.below"),
+        ({"window": Window(32, 64)}, "window"),
     ],
 )
 def test_pictures_must_stay_alike(change, name):
-    with pytest.raises(ValueError, match=f"compares the two pictures, and knows no truth; leave out {name}"):
+    with pytest.raises(ValueError, match=f"compares the two whole pictures, and knows no truth; leave out {name}"):
         SelfSupervisedTask(replace(PHOTOMETRIC, **change))
 
 

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.data.preprocess import Padding
+from stereohg.models.chance import as_by_chance
 from stereohg.models.checks import check_at_least
 from stereohg.models.inference import in_evaluation
 from stereohg.models.resizing import at_full_size
@@ -115,14 +116,15 @@ class HGStereo(StereoNetwork):
         self.stacks = nn.ModuleList(hourglass(volume_channels, dim=3) for _ in range(num_stacks))
         self.heads = nn.ModuleList(Conv3d(base, 1, 3, padding=1, bias=False) for _ in range(num_stacks))
 
-    def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
+    def extract(self, left: Tensor, right: Tensor, *seen: Tensor) -> tuple[Tensor, ...]:
         """Features of both images to correlate, the coarse answer, and the left one's guide of gates and upsampling.
 
-        (B,64,H/4,W/4) is the guide's shape, (B,2,H/4,W/4) the coarse answer's: levels, and confidence.
+        (B,64,H/4,W/4) is the guide's shape.
         """
-        coarse = self._coarse_answer(left, right)
+        (coarse,) = seen or self.look(left, right)
         if self.training:
-            coarse = coarse.masked_fill(_is_untold(left), -max(REACHES))
+            is_untold = as_by_chance(left, UNTOLD) == 0
+            coarse = coarse.masked_fill(is_untold.view(-1, 1, 1, 1), -max(REACHES))
         match_left, match_right, guide = self._features(left, right)
         return match_left, match_right, coarse, guide
 
@@ -132,8 +134,11 @@ class HGStereo(StereoNetwork):
     def regress(self, costs: list[Tensor], *features: Tensor) -> list[Tensor]:
         return [self.output_scale * disparity for disparity in self._disparities(costs, features[-1])]
 
-    def _coarse_answer(self, left: Tensor, right: Tensor) -> Tensor:
-        """Disparities of the pair at a quarter of the size, which are levels of the volume, and their confidence."""
+    def look(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
+        """The coarse answer (B,2,H/4,W/4): disparities of the pair at a quarter of the size, and their confidence.
+
+        A pixel there is a level of the volume.
+        """
         height, width = (n // COARSE for n in left.shape[-2:])
         padding = Padding(height, width, self.multiple, self.padding)
         levels = next_multiple(self.max_disp / COARSE, MAX_DISP_MULTIPLE) // 4
@@ -147,7 +152,7 @@ class HGStereo(StereoNetwork):
         # by numbers and not by slices: those of an export of any size would hold for sizes with the same padding alone
         rows, columns = (torch.arange(n, device=left.device) for n in (height, width))
         answer = torch.stack((disparity, sureness), 1)
-        return answer.index_select(2, padding.top + rows).index_select(3, columns)
+        return (answer.index_select(2, padding.top + rows).index_select(3, columns),)
 
     def _features(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         stem = self.stem(torch.cat((left, right)))  # both images as one batch
@@ -188,11 +193,6 @@ class HGStereo(StereoNetwork):
         groups = x.unflatten(1, (self.num_groups, -1)).to(torch.promote_types(x.dtype, torch.float32))
         lengths = torch.linalg.vector_norm(groups, dim=2, keepdim=True).clamp_min(EPSILON)
         return (groups * (groups.shape[2] ** 0.5 / lengths)).to(x.dtype).flatten(1, 2)
-
-
-def _is_untold(left: Tensor) -> Tensor:
-    """(B,3,H,W) -> (B,1,1,1) bool: as good as by chance, and yet the same however a batch is shared out."""
-    return (1e4 * left[:, :1, :1, :1]).long() % UNTOLD == 0
 
 
 def hourglass(channels: tuple[int, ...], dim: int, at: int = 4) -> Hourglass:

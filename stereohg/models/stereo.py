@@ -56,8 +56,15 @@ class StereoNetwork(nn.Module):
         """Levels of the volume, at a quarter of the resolution."""
         return self.max_disp // 4
 
-    def extract(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
-        """What the whole images come to before they are compared, such as 2-D features: each (B,C,H/4,W/4)."""
+    def look(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
+        """What is to be seen of the whole pair before any part of it is extracted: each (B,C,H/4,W/4), mostly none."""
+        return ()
+
+    def extract(self, left: Tensor, right: Tensor, *seen: Tensor) -> tuple[Tensor, ...]:
+        """What the whole images come to before they are compared, such as 2-D features: each (B,C,H/4,W/4).
+
+        ``seen`` is what ``look`` gave, if it was asked: of these images, or of larger ones that they are a part of.
+        """
         raise NotImplementedError
 
     def compare(self, *features: Tensor) -> list[Tensor]:
@@ -80,13 +87,13 @@ class StereoNetwork(nn.Module):
         """Disparities (B,H,W), coarse to fine, the last the answer: all heads in training, a list of one in eval."""
         return self.forward_with_costs(left, right)[0]
 
-    def forward_with_costs(self, left: Tensor, right: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """The disparities and the similarity volumes behind them, in one pass."""
+    def forward_with_costs(self, left: Tensor, right: Tensor, *seen: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """The disparities and the similarity volumes behind them, in one pass; ``seen`` as ``extract`` has it."""
         self.check_input(left, right)
         if self.training and self.recomputes_features:
-            features = recomputed(self, self.extract, left, right)
+            features = recomputed(self, self.extract, left, right, *seen)
         else:
-            features = self.extract(left, right)
+            features = self.extract(left, right, *seen)
         costs = self.compare(*features)
         return self.regress(costs, *features), costs
 

@@ -25,6 +25,7 @@ from stereohg.data.transforms import (
     VerticalShift,
 )
 from stereohg.models.stereo import MAX_DISP_MULTIPLE
+from stereohg.training.windows import Window
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -347,6 +348,8 @@ class StereoTraining(LoopConfig):
             third less memory, a tenth more time, the same weights.
         data: what it learns from.
         augmentation: of the samples.
+        window: of each picture, which is matched and learnt; the whole is only looked at beforehand, as hgstereo does.
+            None is all of it.
         loss: that it learns by.
         validation_data: what it is tried on; where it has no root, training's. None for no validation.
         protocol: of the validation: full, psmnet or gwcnet; see ``stereohg evaluate``.
@@ -357,6 +360,7 @@ class StereoTraining(LoopConfig):
     recompute_features: bool = False
     data: DataConfig = DataConfig()
     augmentation: Augmentation = Augmentation()
+    window: Window | None = None
     loss: LossConfig = LossConfig()
     validation_data: DataConfig | None = None
     protocol: Literal["full", "psmnet", "gwcnet"] = "full"

@@ -79,6 +79,7 @@ def check_alike(config: StereoTraining) -> None:
     changes = config.augmentation
     unlike = {
         "augmentation.vertical_shift": changes.vertical_shift is not None,
+        "window": config.window is not None,
         "augmentation.patch": changes.patch is not None,
         "augmentation.colour.asymmetric": changes.colour is not None and changes.colour.asymmetric > 0,
         "loss.above": config.loss.above is not None,
@@ -87,7 +88,7 @@ def check_alike(config: StereoTraining) -> None:
     wrong = [name for name, is_set in unlike.items() if is_set]
     if wrong:
         raise ValueError(
-            f"the photometric loss compares the two pictures, and knows no truth; leave out {', '.join(wrong)}"
+            "the photometric loss compares the two whole pictures, and knows no truth; leave out " + ", ".join(wrong)
         )
 
 

@@ -85,6 +85,7 @@ class StereoTask:
 
     def counts(self, batch: StereoBatch) -> Tensor:
         """Pixels, and for the distribution also blocks."""
+        batch = self._learnt(batch)
         valid = self._counted(batch)
         counts = [valid.sum()]
         if self.config.loss.name == "distribution":
@@ -92,8 +93,10 @@ class StereoTask:
         return torch.stack(counts)
 
     def losses(self, network: nn.Module, batch: StereoBatch, counts: Tensor) -> Tensor:
+        seen = self._seen(network, batch)
+        batch = self._learnt(batch)
         config, valid = self.config.loss, self._counted(batch)
-        predictions, costs = network.forward_with_costs(batch.left, batch.right)
+        predictions, costs = network.forward_with_costs(batch.left, batch.right, *seen)
         with torch.autocast(batch.left.device.type, enabled=False):
             loss = multi_head_smooth_l1(predictions, batch.disparity, valid, config.heads, counts[0])
             if config.name == "distribution":
@@ -102,6 +105,18 @@ class StereoTask:
             error = (predictions[-1].detach() - batch.disparity).abs()
             measures = (masked_mean(values, valid, counts[0]) for values in (error, (error > BAD).to(error.dtype)))
             return torch.stack([loss, *measures])
+
+    def _seen(self, network: nn.Module, batch: StereoBatch) -> list[Tensor]:
+        """What the network sees of the whole pictures, in the windows."""
+        window = self.config.window
+        if window is None:
+            return []
+        corners = window.corners(batch.left)
+        return [window.cut(each, corners, 4) for each in network.look(batch.left, batch.right)]
+
+    def _learnt(self, batch: StereoBatch) -> StereoBatch:
+        """What is matched of the pictures: all of them, or their windows."""
+        return batch if self.config.window is None else self.config.window.of_batch(batch)
 
     def _counted(self, batch: StereoBatch) -> Tensor:
         """The valid pixels in the loss's range (B,H,W)."""

@@ -112,7 +112,8 @@ def shade(scenes: Primitives, atlas: Atlas, rays: Rays, focal: Tensor, depth: Te
     depth = torch.where(depth.isfinite(), depth, 1e6)
     ray = torch.stack(torch.broadcast_tensors(rays.x, rays.y, torch.ones_like(depth)), 1)  # (B,3,H,W)
     eye = depth.new_tensor([rays.eye, 0, 0])[:, None, None]
-    place = torch.einsum("bijhw,bjhw->bihw", axes, eye + depth.unsqueeze(1) * ray - of_slot(scenes.centre))
+    met = eye + depth.unsqueeze(1) * ray
+    place = torch.einsum("bijhw,bjhw->bihw", axes, met - of_slot(scenes.centre))
     unit = place / size
     normal = _normal(kind, unit)
     axis = normal.abs().argmax(1, keepdim=True)
@@ -131,11 +132,11 @@ def shade(scenes: Primitives, atlas: Atlas, rays: Rays, focal: Tensor, depth: Te
     texture = atlas.sample(of_slot(scenes.tile), u, v, footprint)
     colours = texture * of_slot(scenes.gain).movedim(1, -1) + of_slot(scenes.bias).movedim(1, -1)
 
-    sun = scenes.sun[:, :, None, None]
+    to_lamp = _unit_length(scenes.lamp[:, :, None, None] - met)
     ambient = scenes.ambient[:, None, None]
-    light = ambient + (1 - ambient) * (normal * sun).sum(1).clamp(min=0)
+    light = ambient + (1 - ambient) * (normal * to_lamp).sum(1).clamp(min=0)
     mirrored = ray - 2 * (normal * ray).sum(1, keepdim=True) * normal
-    highlight = 255 * of_slot(scenes.gloss) * (mirrored * sun).sum(1).clamp(min=0) ** SHINE
+    highlight = 255 * of_slot(scenes.gloss) * (mirrored * to_lamp).sum(1).clamp(min=0) ** SHINE
     return (colours * light.unsqueeze(-1) + highlight.unsqueeze(-1)).clamp(0, 255)
 
 

@@ -35,8 +35,8 @@ class Primitives:
         gain: (B,P,3) on the texture's colours.
         bias: (B,P,3) added to them.
         gloss: (B,P) strength of the highlight, 0 to 1.
-        sun: (B,3), the direction that light comes from, of unit length.
-        ambient: (B,), the share of light that has no direction.
+        lamp: (B,3), where light comes from; far away it is a sun.
+        ambient: (B,), the share of light that comes from nowhere.
     """
 
     kinds: tuple[int, ...]
@@ -50,7 +50,7 @@ class Primitives:
     gain: Tensor
     bias: Tensor
     gloss: Tensor
-    sun: Tensor
+    lamp: Tensor
     ambient: Tensor
 
 

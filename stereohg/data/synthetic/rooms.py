@@ -2,7 +2,7 @@
 
 A scene is a list of primitives around a pair of cameras one baseline apart. Focal length, depth of the room and
 nearness of things are drawn evenly in their logarithm; a quarter of the scenes is hard: walls without texture, patterns
-that repeat, glare; in a third, boxes fill much of the view, and most have things that one looks through. Index and
+that repeat, glare; in half, boxes fill much of the view, and most have things that one looks through. Index and
 seed alone decide a scene.
 
 Shapes: H height, W width; see ``scene.py``. Lengths are in baselines, x right, y down, z forward from the left camera.
@@ -29,7 +29,8 @@ FIRST_FOLIAGE = len(SILHOUETTES) * MASKS_OF_EACH
 FIRST_OPENWORK = FIRST_FOLIAGE + FOLIAGE
 CROPS, PATTERNS = 6, 40  # tiles of each photograph; of stripes and checks
 HARD = 0.25  # share of the scenes
-LARGE = 0.3  # share of the scenes with one or two boxes that fill much of the view
+BLANK = 0.5  # share of what is painted plain that has no texture at all: only its borders and the light tell of it
+LARGE = 0.5  # share of the scenes with one or two boxes that fill much of the view
 OPEN = 0.7  # share of the scenes with up to four things that one looks through: photographs are full of them
 
 
@@ -285,7 +286,7 @@ class Builder:
         tile = len(tiles) - 1 - random.integers(PATTERNS) if random.random() < chance else random.integers(len(tiles))
         gain = random.choice([1.0, random.uniform(0.15, 1.0)], p=[0.7, 0.3]) * random.uniform(0.8, 1.4, 3)
         if random.random() < (0.7 if self.plain else plain):
-            gain = gain * random.uniform(0, 0.12)
+            gain = gain * random.uniform(0, 0.12) * (random.random() >= BLANK)
         mean = random.uniform(30, 250, 3) * 0.35 + random.uniform(30, 250) * 0.65
         glossy = random.random() < (0.5 if self.glare else 0.1)
         return {
@@ -318,8 +319,10 @@ class Builder:
         cos, sin = np.cos(self.pitch), np.sin(self.pitch)
         tilt = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
         arrays["centre"], arrays["axes"] = arrays["centre"] @ tilt.T, arrays["axes"] @ tilt.T
-        sun = np.array([random.normal(), -abs(random.normal()) - 0.3, random.normal() - 0.5])
-        arrays["sun"], arrays["ambient"] = sun / np.linalg.norm(sun), np.array(random.uniform(0.5, 0.95))
+        towards = np.array([random.normal(), -abs(random.normal()) - 0.3, random.normal() - 0.5])
+        distance = self.far * np.exp(random.uniform(np.log(0.3), np.log(30)))
+        arrays["lamp"] = distance * towards / np.linalg.norm(towards)
+        arrays["ambient"] = np.array(random.uniform(0.5, 0.95))
         return arrays
 
 
