@@ -6,6 +6,7 @@ import sys
 import typing
 from collections.abc import Callable
 
+import torch
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ActionConfigFile, ActionYesNo, ArgumentParser
 
@@ -77,8 +78,23 @@ def main(arguments: list[str] | None = None) -> int:
     except USER_ERRORS as error:
         print(f"{command}: {error}", file=sys.stderr)
         return 1
+    except (RuntimeError, MemoryError) as error:
+        if not (why := _in_short(error)):
+            raise
+        print(f"{command}: {why}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _in_short(error: Exception) -> str | None:
+    """What to do where memory ran out; None for an error that is none of the user's."""
+    said = str(error)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in said:
+        return "there is not enough memory; make pictures, scale, max_disp or batch_size smaller (or accumulate larger)"
+    if "DataLoader worker" in said and "killed" in said:
+        return f"{said.splitlines()[0]} If memory ran out, give fewer workers"
+    return None
 
 
 def build_parser(table: dict[str, Callable[..., int | None]] = COMMANDS) -> ArgumentParser:

@@ -294,7 +294,8 @@ def _pictures(program: _Program, size: tuple[int, int]) -> list[np.ndarray]:
     left = np.round(255 * np.clip(0.5 + 3 * (smooth - 0.5), 0, 1)).astype(np.uint8)
     if len(program.inputs) == 1:
         return [left[None]]
-    nearest = 0.75 * min(program.network.max_disp, width)
+    scale = 1 if program.dynamic else program.network.scale
+    nearest = 0.75 * min(program.network.max_disp / scale, width)
     right = np.stack([np.roll(row, -round(nearest * y / height), 0) for y, row in enumerate(left)])
     return [left[None], right[None]]
 

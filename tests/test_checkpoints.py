@@ -23,6 +23,10 @@ def store(tmp_path):
     return store
 
 
+def state(step: int) -> dict:
+    return {"settings": {}, "step": step}
+
+
 def names(store):
     return sorted(path.name for path in store.folder.iterdir())
 
@@ -31,10 +35,10 @@ def names(store):
 
 
 def test_the_newest_few_stay(store):
-    for step in (2, 10, 9, 100_000_000):  # by number, not by name
-        store.save(step, {"step": step})
+    for step in (2, 9, 10, 100_000_000):  # by number, not by name
+        store.save(step, state(step))
     assert [path.name for path in store.paths()] == ["step_00000010.pt", "step_100000000.pt"]
-    assert store.newest() == ({"step": 100_000_000}, store.folder / "step_100000000.pt")
+    assert store.newest() == (state(100_000_000), store.folder / "step_100000000.pt")
 
 
 def test_nothing_is_found_where_nothing_is(tmp_path):
@@ -62,30 +66,43 @@ class Unwritable:
 
 
 def test_a_save_that_fails_leaves_the_others_as_they_were(store):
-    store.save(1, {"step": 1})
-    store.save(2, {"step": 2})
+    store.save(1, state(1))
+    store.save(2, state(2))
     with pytest.raises(OSError, match="No space left"):
         store.save(3, {"weights": torch.zeros(10), "step": Unwritable()})
     assert names(store) == ["step_00000001.pt", "step_00000002.pt"]
-    assert store.newest()[0] == {"step": 2}
+    assert store.newest()[0] == state(2)
 
 
 # --- damaged --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "code"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "code", "short", "other"])
 def test_a_damaged_one_falls_back_to_the_one_before(store, caplog, damage):
-    store.save(1, {"step": 1})
-    store.save(2, {"step": 2, "weights": torch.zeros(100)})
+    store.save(1, state(1))
+    store.save(2, {**state(2), "weights": torch.zeros(100)})
     path = store.folder / "step_00000002.pt"
     if damage == "code":
         torch.save({"step": random.Random(0)}, path)  # would have to be executed
+    elif damage == "other":
+        torch.save({"weights": torch.zeros(3)}, path)
     else:
         whole = path.read_bytes()
-        path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "garbage": b"no checkpoint" * 50}[damage])
-    assert store.newest() == ({"step": 1}, store.folder / "step_00000001.pt")
+        path.write_bytes(
+            {"cut": whole[: len(whole) // 2], "empty": b"", "garbage": b"no checkpoint" * 50, "short": b"broken"}[
+                damage
+            ]
+        )
+    assert store.newest() == (state(1), store.folder / "step_00000001.pt")
     assert "step_00000002.pt cannot be read" in caplog.text
     assert path.exists()  # it is the user's to remove
+
+
+def test_a_damaged_one_takes_no_later_ones_place(store):
+    store.keep = 1
+    (store.folder / "step_00000009.pt").write_bytes(b"no checkpoint")
+    store.save(3, state(3))  # of a run that went on from an older one
+    assert names(store) == ["step_00000003.pt", "step_00000009.damaged"]
 
 
 def test_when_all_are_damaged_it_is_an_error_and_no_new_start(store):
@@ -197,8 +214,8 @@ def draws():
 
 def test_random_states_come_back_from_a_file(store):
     random.gauss(0, 1), np.random.randn()  # both keep the second of the pair that they drew
-    store.save(1, random_state())
+    store.save(1, {**state(1), "random": random_state()})
     expected = draws()
     draws()
-    set_random_state(store.newest()[0])
+    set_random_state(store.newest()[0]["random"])
     assert draws() == expected

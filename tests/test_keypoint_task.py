@@ -58,7 +58,7 @@ TINY = KeypointTraining(
 VALIDATED = replace(
     TINY,
     validation_data=PeopleConfig(options={"length": 3, "picture": [64, 64], "seed": 9}),
-    validation=ValidationConfig(every_epochs=0, every_steps=2, metric="person.mean", best="highest"),
+    validation=ValidationConfig(every_epochs=0, every_steps=2, metric="person.mean"),
 )
 
 
@@ -74,8 +74,8 @@ def weights(network: nn.Module) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 
 
-def people(name: str, root, **options) -> PeopleConfig:
-    return PeopleConfig(name, root, options=options)
+def people(name: str, root, split: str | None = None, **options) -> PeopleConfig:
+    return PeopleConfig(name, root, split, options)
 
 
 # --- on the loop ----------------------------------------------------------------------------------------------------
@@ -277,8 +277,8 @@ def test_validation_names_who_cannot_be_read_or_leaves_them_out(tmp_path):
     (root / "val2017/000000000139.jpg").write_bytes(b"no picture")
     config = replace(
         TINY,
-        data=people("coco", root),
-        validation_data=people("coco", root),
+        data=people("coco", root, "val2017"),
+        validation_data=people("coco", root, "val2017"),
         validation=ValidationConfig(metric="oks.AP"),
     )
     network = task(config).network()
@@ -297,7 +297,7 @@ def test_a_set_in_cocos_form_is_measured_by_the_person(tmp_path):
     for annotation in document["annotations"]:
         annotation["keypoints"] = annotation["keypoints"][6:15]
     path.write_text(json.dumps(document))
-    hands = people("coco", root)
+    hands = people("coco", root, "val2017")
     own = task(data=hands, validation_data=hands, validation=ValidationConfig(metric="person.root"))
     assert list(own.validate(own.network(), 0, 1, list))[3:] == ["person.left_tip", "person.right_tip", "person.root"]
 
@@ -306,18 +306,18 @@ def test_what_cannot_be_measured_is_told_at_once(tmp_path):
     with pytest.raises(ValueError, match="metric is 'all.per_pixel.epe'; known are person.mean, person.pooled, person"):
         task(validation_data=FIGURES)
     with pytest.raises(ValueError, match="metric is 'person.mean'; known are oks.AP, oks.AP50"):
-        coco = people("coco", trees.coco(tmp_path / "coco"))
+        coco = people("coco", trees.coco(tmp_path / "coco"), "val2017")
         task(VALIDATED, data=coco, validation_data=coco)
     with pytest.raises(ValueError, match="data has the keypoints of mpii, and validation_data those of lsp"):
         task(VALIDATED, validation_data=people("lsp", trees.lsp(tmp_path / "lsp")))
-    mpii = people("mpii", trees.mpii_json(tmp_path / "mpii"))
+    mpii = people("mpii", trees.mpii_json(tmp_path / "mpii"), "validation")
     (tmp_path / "mpii" / "detections_our_format.mat").unlink()
     with pytest.raises(ValueError, match="PCKh is measured in head boxes, and nobody has one: .*detections_our_format"):
         task(VALIDATED, data=mpii, validation_data=mpii, validation=ValidationConfig(metric="pckh.mean"))
 
 
 def test_what_average_precision_needs_is_told_at_once(tmp_path, monkeypatch):
-    coco = people("coco", trees.coco(tmp_path))
+    coco = people("coco", trees.coco(tmp_path), "val2017")
     monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'stereohg\[pose\]'"):
         task(VALIDATED, data=coco, validation_data=coco, validation=ValidationConfig(metric="oks.AP"))

@@ -35,6 +35,11 @@ def test_block_distribution_by_hand():
     assert target.flatten().tolist() == pytest.approx([0, 0.375, 0.375, 0, 0, 0.25, 0, 0])
 
 
+def test_pictures_without_whole_blocks_are_refused():
+    with pytest.raises(ValueError, match="pictures of 6x4 have no whole blocks of 4; give an augmentation.crop"):
+        block_distribution(torch.zeros(1, 4, 6), torch.ones(1, 4, 6, dtype=torch.bool), num_levels=8)
+
+
 def test_block_distribution_leaves_out_what_is_unknown_or_out_of_range():
     disparity = torch.full((1, 4, 8), 4.0)
     disparity[0, :, 4:] = 400.0

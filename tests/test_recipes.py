@@ -91,7 +91,7 @@ def test_kitti_goes_on_from_weights_of_scene_flow(name):
     assert (own.data.split, own.validation_data.split) == (f"{paper}_train", f"{paper}_val")
     assert (own.epochs, own.steps) == (300, None)
     assert own.schedule == ScheduleConfig("milestones", milestones=[200], factor=0.1)
-    assert own.validation.metric == "all.per_image.d1" and own.validation.best == "lowest"
+    assert own.validation.metric == "all.per_image.d1"
     if paper == "psmnet":
         assert (own.loss.above, own.loss.below) == (0, None)
 
@@ -175,7 +175,7 @@ def test_common_to_the_recipes_of_pytorch_pose(name):
 def test_what_pytorch_pose_learns_and_is_tried_on(name, learnt, tried, metric):
     own = keypoints(name)
     assert (own.data.split, own.validation_data.split) == (learnt, tried)
-    assert own.validation == ValidationConfig(every_epochs=1, metric=metric, best="highest")
+    assert own.validation == ValidationConfig(every_epochs=1, metric=metric)
     if name == "hourglass_lsp":  # theirs is commented out
         assert own.augmentation is None and own.data.options == {"skeleton": "mpii"}
     else:
@@ -188,7 +188,7 @@ def test_figures_without_a_download():
     assert (own.size, own.published, own.augmentation) == (128, False, None)
     assert own.data.options == {"length": 7, "picture": [128, 128]}
     assert own.validation_data.name == "figures" and own.validation_data.options["length"] == 100
-    assert (own.validation.metric, own.validation.best) == ("person.mean", "highest")
+    assert own.validation.metric == "person.mean"
     assert (own.batch_size, own.steps, own.epochs) == (8, 1250, None)
 
 

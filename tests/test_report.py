@@ -30,7 +30,7 @@ class Accelerator:
 def report(folder, start=0, every=2, **attributes):
     accelerator = Accelerator()
     vars(accelerator).update(attributes)
-    return Report(accelerator, ReportConfig(every), folder, start, steps=5, batch_size=4)
+    return Report(accelerator, ReportConfig(every), folder, start, steps=5, samples=4)
 
 
 @pytest.mark.parametrize("seconds, told", [(0.4, "0:00:00"), (61, "0:01:01"), (3600 * 30 + 59.6, "30:01:00")])

@@ -9,7 +9,7 @@ from torch import nn
 
 from stereohg.commands.train import train
 from stereohg.data.synthetic import SyntheticStereo
-from stereohg.data.transforms import Colour, OccludingPatch, VerticalShift
+from stereohg.data.transforms import Colour, HorizontalFlip, OccludingPatch, VerticalShift
 from stereohg.training.config import Augmentation, DataConfig, LossConfig
 from stereohg.training.self_supervision import (
     SelfSupervisedTask,
@@ -158,11 +158,19 @@ def test_disparities_go_to_the_truth():
         ({"augmentation": Augmentation(colour=Colour(asymmetric=0.5))}, "augmentation.colour.asymmetric"),
         ({"loss": LossConfig("photometric", below=32)}, "loss.below"),
         ({"window": Window(32, 64)}, "window"),
+        ({"augmentation": Augmentation(horizontal_flip=HorizontalFlip())}, "augmentation.horizontal_flip"),
     ],
 )
 def test_pictures_must_stay_alike(change, name):
     with pytest.raises(ValueError, match=f"compares the two whole pictures, and knows no truth; leave out {name}"):
         SelfSupervisedTask(replace(PHOTOMETRIC, **change))
+
+
+def test_every_head_has_a_weight():
+    own = SelfSupervisedTask(replace(PHOTOMETRIC, loss=LossConfig("photometric", [1.0])))
+    batch = own.collate([own.samples[0]])
+    with pytest.raises(ValueError, match=r"the network has 2 heads, and loss.heads is \[1.0\]"):
+        own.losses(own.network(), batch, own.counts(batch))
 
 
 def test_the_command_takes_it(tmp_path):

@@ -83,6 +83,20 @@ def test_weights_to_begin_with_may_have_been_moved(tmp_path):
             refuse(there, here)
 
 
+def test_weights_to_begin_with_may_be_called_otherwise(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, content in (("a.pt", b"weights"), ("copy.pt", b"weights"), ("other.pt", b"Weights")):
+        Path(name).write_bytes(content)
+    there, same, copy, other = (
+        replace(StereoTraining(), model=StereoModelConfig(weights=str(weights)))
+        for weights in ("a.pt", tmp_path / "a.pt", "copy.pt", "other.pt")
+    )
+    refuse(there, same)
+    refuse(there, copy)
+    with pytest.raises(ValueError, match="model.weights=a.pt there, other.pt here"):
+        refuse(there, other)
+
+
 @pytest.mark.parametrize(
     "make, told",
     [
@@ -119,7 +133,12 @@ def test_without_a_crop_scale_has_no_least_size():
 
 
 def test_what_may_change_is_there():
-    names = {field.name for field in fields(StereoTraining)} | {"data.root", "model.saved_max_disp", "model.half"}
+    names = {field.name for field in fields(StereoTraining)} | {
+        "data.root",
+        "data.on_error",
+        "model.saved_max_disp",
+        "model.half",
+    }
     assert set(MAY_CHANGE) <= names
     # the names are compared by their beginnings, so none may begin another that decides the weights
     assert {name for name in names if name.startswith(MAY_CHANGE)} == set(MAY_CHANGE)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from stereohg.data.motorcycle import Motorcycle
+from stereohg.data.transforms import RandomCrop
 from stereohg.models.checkpoint import CheckpointError
 from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, read_card, save_model
@@ -16,6 +17,7 @@ from stereohg.training.initial import training_before
 from stereohg.training.self_supervision import SelfSupervisedTask
 from stereohg.training.stereo import StereoTask, start
 from stereohg.training.tasks import make_task
+from stereohg.training.windows import Window
 from tests import runs, trees
 
 SMALL = StereoModelConfig(arguments={"max_disp": 32})
@@ -53,6 +55,10 @@ def test_the_card_tells_of_every_training(tmp_path):
     own.save(own.network(), second, {"steps": 3}, {})
     assert read_card(second)["training"]["weights_before"] == before["training"]
     assert "weights_before" not in read_card(saved(task(), tmp_path / "third.safetensors"))["training"]
+    assert read_card(second)["licence"] == "of the weights that training began with: not stated"
+    assert read_card(saved(task(), tmp_path / "third.safetensors"))["licence"] == "not stated"
+    own.save(task(model=replace(SMALL, weights=str(second))).network(), second, {"steps": 3}, {})
+    assert read_card(second)["licence"] == "of the weights that training began with: not stated"
     assert training_before("nowhere.pth") is None
     torch.save({}, tmp_path / "others.pth")
     assert training_before(str(tmp_path / "others.pth")) is None
@@ -103,6 +109,23 @@ def ready(config) -> tuple[StereoTask, object]:
     own = StereoTask(config)
     own.network()
     return own, own.collate([own.samples[0]])
+
+
+def test_sizes_that_do_not_fit_the_network_are_told_before_the_first_step(tmp_path):
+    for changes, told in (
+        ({"augmentation": Augmentation(crop=RandomCrop(48, 96))}, "augmentation.crop is 96x48 .* multiples of 32"),
+        ({"window": Window(32, 80)}, "window is 80x32 .* multiples of 32"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            task(**changes).network()
+
+
+def test_what_is_learnt_is_the_part_to_learn_from(tmp_path):
+    """And what is validated on the one to evaluate on, where neither is named."""
+    data = DataConfig("sceneflow_clean", trees.scene_flow(tmp_path), options={"parts": ["flyingthings3d"]})
+    own = task(data=data, validation_data=replace(data, root=None))
+    assert all("TRAIN" in str(files.left) for files in own.samples.files)
+    assert all("TEST" in str(files.left) for files in own.validation.files)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """``stereohg train`` and what follows it, as a user types it, on a small tree of KITTI 2015."""
 
 import json
+import re
 import zipfile
 from dataclasses import replace
 
@@ -8,8 +9,10 @@ import pytest
 import yaml
 
 from stereohg.cli import main
-from stereohg.models.weights import read_card
+from stereohg.models.registry import create_model
+from stereohg.models.weights import read_card, save_model
 from stereohg.recipes import list_recipes
+from stereohg.training.config import DataConfig
 from tests import runs, trees
 
 RECIPE = """
@@ -164,6 +167,63 @@ def test_a_recipe_that_goes_on_from_another_runs_it_first(tmp_path, capsys):
     weights = (out / "hgstereo_s.safetensors").read_bytes()
     assert status("train", second, "-o", out) == 0
     assert (out / "hgstereo_s.safetensors").read_bytes() == weights
+
+
+def test_what_is_wrong_with_a_later_recipe_is_told_before_the_first_is_run(tmp_path, capsys):
+    first = runs.recipe(runs.TINY, tmp_path / "first.yaml")
+    model = replace(runs.TINY.model, weights=first)
+    for name, changes, told in (
+        ("data", {"data": DataConfig("folder", tmp_path / "missing")}, "missing is neither a folder"),
+        ("both", {"epochs": 3}, "steps is 6 and epochs 3; give the one or the other"),
+    ):
+        second = runs.recipe(replace(runs.TINY, model=model, **changes), tmp_path / f"{name}.yaml")
+        assert status("train", second, "-o", tmp_path / "run") == 1
+        assert told in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_recipes_that_go_on_from_each_other_are_refused(tmp_path, capsys):
+    one, other = tmp_path / "one.yml", tmp_path / "other.yaml"
+    for path, weights in ((one, other), (other, one)):
+        runs.recipe(replace(runs.TINY, model=replace(runs.TINY.model, weights=str(weights))), path)
+    assert status("train", one, "-o", tmp_path / "run") == 1
+    assert f"the recipe {one} goes on from itself" in capsys.readouterr().err
+
+
+def test_a_run_does_not_write_over_what_it_begins_with(tmp_path, capsys):
+    weights = tmp_path / "hgstereo_s.safetensors"
+    save_model(create_model("hgstereo_s", **runs.SMALL_NETWORK), weights)
+    before = weights.read_bytes()
+    own = runs.recipe(replace(runs.TINY, model=replace(runs.TINY.model, weights=str(weights))), tmp_path / "own.yaml")
+    assert status("train", own, "-o", tmp_path) == 1
+    assert f"{weights} is what the run begins with, and would be overwritten" in capsys.readouterr().err
+    assert weights.read_bytes() == before and not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    "error, told",
+    [
+        (MemoryError(), "there is not enough memory; make pictures"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory"), "not enough"),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. \nMore"),
+            "signal: Killed. .*fewer workers",
+        ),
+        (RuntimeError("a bug"), None),
+    ],
+)
+def test_memory_that_ran_out_is_told_in_a_line(recipe, tmp_path, monkeypatch, capsys, error, told):
+    def failing(*_):
+        raise error
+
+    monkeypatch.setattr("stereohg.commands.train.make_task", failing)
+    if told is None:
+        with pytest.raises(RuntimeError, match="a bug"):
+            status("train", recipe, "-o", tmp_path / "run")
+    else:
+        assert status("train", recipe, "-o", tmp_path / "run") == 1
+        said = capsys.readouterr().err
+        assert re.search(told, said) and said.count("\n") == 1
 
 
 def test_recipes_that_cannot_go_before_are_refused_at_once(tmp_path, capsys):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import torch
 
 from stereohg.data.transforms import RandomCrop
 from stereohg.models.weights import load_model, read_card
+from stereohg.training.accelerator import make_accelerator
 from stereohg.training.config import (
     Augmentation,
     CheckpointConfig,
@@ -102,11 +104,35 @@ def test_a_signal_ends_a_run_with_a_checkpoint(tmp_path, monkeypatch, capsys, nu
 
 
 def test_a_signal_in_the_last_step_is_obeyed_when_all_is_written(tmp_path):
-    run = runs.begin(replace(TINY, steps=1), tmp_path)
-    run.progress.step, run.signal = 1, signal.SIGTERM
+    with runs.begin(replace(TINY, steps=1), tmp_path) as run:
+        run.progress.step, run.signal = 1, signal.SIGTERM
     with pytest.raises(SystemExit) as end:
         run.result()
     assert end.value.code == 128 + signal.SIGTERM and (tmp_path / "hgstereo_s.safetensors").exists()
+
+
+def test_another_process_is_kept_out_of_the_folder(tmp_path):
+    """As long as the run lasts; the file that says so goes with it."""
+    ask = "import sys; from pathlib import Path; from stereohg.training.lock import Lock; Lock(Path(sys.argv[1]))"
+
+    def other():
+        return subprocess.run([sys.executable, "-c", ask, str(tmp_path)], capture_output=True, text=True)
+
+    with runs.begin(TINY, tmp_path):
+        assert f"another process trains in {tmp_path}; wait for its end" in other().stderr
+    assert other().returncode == 0 and not (tmp_path / ".lock").exists()
+
+
+def test_another_run_of_the_process_may_have_another_device(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_TORCH_DEVICE", "meta")
+    assert make_accelerator(TINY, tmp_path).device.type == "meta"
+    monkeypatch.delenv("ACCELERATE_TORCH_DEVICE")
+    assert make_accelerator(TINY, tmp_path).device.type == "cpu"
+
+
+def test_a_step_has_the_samples_that_it_has(tmp_path):
+    assert runs.begin(TINY, tmp_path).plan.samples_per_step == 5 / 3  # in batches of 2, 2 and 1
+    assert runs.begin(replace(TINY, drop_last=True), tmp_path).plan.samples_per_step == 2
 
 
 def test_who_asks_twice_does_not_wait_for_the_step(tmp_path):

@@ -27,7 +27,7 @@ class Scripted(StereoTask):
 
     def validate(self, network, rank, processes, gather):
         self.seen.append({name: value.clone() for name, value in network.state_dict().items()})
-        return {"all.per_pixel.epe": next(self.figures)}
+        return {self.config.validation.metric: next(self.figures)}
 
 
 def scripted(folder, figures, **validation):
@@ -39,8 +39,9 @@ def scripted(folder, figures, **validation):
 
 
 @pytest.mark.parametrize("best, figures, expected", [("lowest", [3, 1, 2, 1], 1), ("highest", [3, 1, 4, 2], 2)])
-def test_the_best_weights_are_kept(tmp_path, best, figures, expected):
-    task = scripted(tmp_path, figures, best=best)
+def test_the_best_weights_are_kept(tmp_path, monkeypatch, best, figures, expected):
+    monkeypatch.setattr(Scripted, "best", best)
+    task = scripted(tmp_path, figures)
     runs.assert_same(load_model(tmp_path / "best.safetensors").state_dict(), task.seen[expected])
     card = read_card(tmp_path / "best.safetensors")
     assert card["metrics"] == {"validation": {"all.per_pixel.epe": figures[expected]}}
@@ -88,7 +89,7 @@ def test_another_measure_has_a_best_of_its_own(tmp_path):
     """2 is worse than 1 was, but of another figure."""
     scripted(tmp_path, [1.0, 1.5, 1.5, 1.5])
     config = replace(runs.VALIDATED, steps=5, batch_size=1, checkpoints=CheckpointConfig(0))
-    config = replace(config, validation=ValidationConfig(0, 1, metric="all.per_pixel.epe", best="highest", patience=9))
+    config = replace(config, validation=ValidationConfig(0, 1, metric="all.per_pixel.rmse", patience=9))
     task = Scripted(config, [2.0])
     train(task, config, tmp_path)
     runs.assert_same(load_model(tmp_path / "best.safetensors").state_dict(), task.seen[0])

@@ -7,7 +7,7 @@ import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 
-from stereohg.commands.outputs import check_outputs
+from stereohg.commands.outputs import check_outputs, open_folder
 from stereohg.commands.telling import make_console
 from stereohg.comparison import check_figure, disparity_gallery
 from stereohg.data.files import read_disparity
@@ -50,6 +50,7 @@ def compare(
         raise ValueError(f"models is {models!r}; it must name different ones, such as {DEFAULT_MODEL},{SGBM}")
     check_outputs([output], [left, right] if truth is None else [left, right, truth])
     check_figure(output)
+    open_folder(output.parent)
     pictures = as_rgb(left), as_rgb(right)
     if pictures[0].shape != pictures[1].shape:
         raise ValueError(f"{left} is {pictures[0].shape[:2]} and {right} {pictures[1].shape[:2]} (H,W); a pair has one")

@@ -89,9 +89,12 @@ def evaluate(
         sets = _zero_shot_sets(data, split, root or Path("."), console)
     else:
         sets = [_named_set(data, split, root)]
-    rules = [FULL if protocol == "zero-shot" else choose_protocol(protocol, name) for name, _, _ in sets]
     options = {"on_error": "skip", **(options or {})}
-    datasets = [create_dataset(name, folder, part, **options) for name, part, folder in sets]
+    rules = {name: FULL if protocol == "zero-shot" else choose_protocol(protocol, name) for name, _, _ in sets}
+    datasets = []
+    for name, part, folder in sets:
+        with _failing_alone(name, part, len(sets) == 1, console):
+            datasets.append((name, part, create_dataset(name, folder, part, **options)))
     network = load_model(model, align_corners=align_corners, output_scale=output_scale)
     set_search(network, max_disp, scale)
     predictor = Predictor(network, device, precision)
@@ -100,15 +103,11 @@ def evaluate(
 
     results: list[Evaluation] = []
     documents = []
-    for (name, part, _), dataset, rule in zip(sets, datasets, rules, strict=True):
-        title = " ".join(filter(None, (name, part)))
-        try:
-            with _progress(title, len(dataset)) as advance:
-                result = run(predictor, dataset, rule, batch_size=batch_size, workers=workers, on_pair=advance)
-        except ValueError as error:
-            if len(sets) == 1:
-                raise
-            console.print(f"failed: {title}: {error}", style="bold red", soft_wrap=True)  # the other sets go on
+    for name, part, dataset in datasets:
+        title, result = _title(name, part), None
+        with _failing_alone(name, part, len(sets) == 1, console), _progress(title, len(dataset)) as advance:
+            result = run(predictor, dataset, rules[name], batch_size=batch_size, workers=workers, on_pair=advance)
+        if result is None:
             continue
         results.append(result)
         documents.append({"data": name, "split": part, **result.summary()})
@@ -135,6 +134,21 @@ def evaluate(
         write_json(output / "metrics.json", {**about, "protocol": protocol, "sets": documents})
         console.print(f"written: {output / 'metrics.json'}", soft_wrap=True)
     return int(len(results) < len(sets) or any(pair.failed for result in results for pair in result.skipped))
+
+
+@contextmanager
+def _failing_alone(name: str, part: str | None, is_only: bool, console: Console) -> Iterator[None]:
+    """What is wrong with one of several sets is told, and the others go on."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        if is_only:
+            raise
+        console.print(f"failed: {_title(name, part)}: {error}", style="bold red", soft_wrap=True)
+
+
+def _title(name: str, part: str | None) -> str:
+    return " ".join(filter(None, (name, part)))
 
 
 def metrics_table(result: Evaluation, title: str) -> Table:

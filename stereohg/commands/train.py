@@ -11,7 +11,7 @@ import torch
 from stereohg.recipes import is_recipe, load_recipe
 from stereohg.training.config import KeypointTraining, StereoTraining
 from stereohg.training.loop import train as run
-from stereohg.training.tasks import make_task
+from stereohg.training.tasks import check, make_task
 
 OF_THE_MACHINE = ("device", "precision", "workers", "time_limit")
 """Settings that a recipe which runs first takes over from the one that goes on from it."""
@@ -28,34 +28,36 @@ def train(output: Path, **settings) -> None:
     Args:
         output: folder of the run: checkpoints, history.jsonl, settings.yaml, best.safetensors, NAME.safetensors.
     """
+    chain = _chain(StereoTraining(**settings), output)
+    for config, _ in chain if len(chain) > 1 else ():
+        check(config)  # of the last one, too, before the first is run, which takes long
+    began = time.monotonic()
     with _one_group_of_processes():
-        _train(StereoTraining(**settings), output)
+        for config, folder in chain:
+            if config.time_limit is not None:
+                left = config.time_limit - (time.monotonic() - began) / 60
+                config = replace(config, time_limit=max(0.0, round(left, 2)))
+            if run(make_task(config), config, folder) is None:
+                return
 
 
-def _train(config: StereoTraining, output: Path) -> Path | None:
-    """Returns the weights; None when the time limit was over before the end."""
-    before, began = config.model.weights, time.monotonic()
-    if before is not None and is_recipe(before):
-        first = _first_of(before, config)
-        weights = _train(first, output / Path(before).stem)
-        if weights is None:
-            return None
-        config = replace(config, model=replace(config.model, weights=str(weights)))
-        if config.time_limit is not None:
-            config = replace(config, time_limit=max(0.0, round(config.time_limit - (time.monotonic() - began) / 60, 2)))
-    return None if run(make_task(config), config, output) is None else output / f"{config.model.name}.safetensors"
-
-
-def _first_of(recipe: str, config: StereoTraining) -> StereoTraining:
-    """The recipe whose weights another one goes on from, checked before it is run, which takes long."""
-    first = load_recipe(recipe)
-    if not isinstance(first, StereoTraining) or first.model.name != config.model.name:
-        raise ValueError(
-            f"model.weights is the recipe {recipe}, which trains {first.model.name}, not {config.model.name}"
-        )
-    if first.model.weights == recipe:
-        raise ValueError(f"the recipe {recipe} goes on from itself; give it model.weights of a file, or random")
-    return replace(first, **{name: getattr(config, name) for name in OF_THE_MACHINE})
+def _chain(config: StereoTraining, output: Path) -> list[tuple[StereoTraining, Path]]:
+    """The recipes that a training goes on from, and their folders, each in the next one's; it is the last itself."""
+    chain, seen = [(config, output)], []
+    while is_recipe(recipe := config.model.weights or ""):
+        seen.append(recipe)
+        first, folder = load_recipe(recipe), chain[0][1] / Path(recipe).stem
+        if not isinstance(first, StereoTraining) or first.model.name != config.model.name:
+            raise ValueError(
+                f"model.weights is the recipe {recipe}, which trains {first.model.name}, not {config.model.name}"
+            )
+        if first.model.weights in seen:
+            raise ValueError(f"the recipe {recipe} goes on from itself; give it model.weights of a file, or random")
+        weights = str(folder / f"{config.model.name}.safetensors")
+        chain[0] = replace(config, model=replace(config.model, weights=weights)), chain[0][1]
+        config = replace(first, **{name: getattr(config, name) for name in OF_THE_MACHINE})
+        chain.insert(0, (config, folder))
+    return chain
 
 
 def train_keypoints(output: Path, **settings) -> None:

@@ -39,17 +39,23 @@ class DatasetEntry:
         make: called with the root, where there is one, ``split=``, where there are splits, and the set's other
             arguments.
         evaluated: the split to evaluate on where none is named; None where the set has no splits.
+        learnt: the split to learn from where none is named, if it is another.
         has_root: whether it lies in a folder of the user's.
     """
 
     make: Callable[..., Dataset]
     evaluated: str | None = None
+    learnt: str | None = None
     has_root: bool = True
+
+    @property
+    def to_learn(self) -> str | None:
+        return self.learnt or self.evaluated
 
 
 DATASETS: dict[str, DatasetEntry] = {
-    "sceneflow": DatasetEntry(partial(SceneFlow, images="finalpass"), "test"),
-    "sceneflow_clean": DatasetEntry(partial(SceneFlow, images="cleanpass"), "test"),
+    "sceneflow": DatasetEntry(partial(SceneFlow, images="finalpass"), "test", "train"),
+    "sceneflow_clean": DatasetEntry(partial(SceneFlow, images="cleanpass"), "test", "train"),
     "kitti2012": DatasetEntry(Kitti2012, "training"),
     "kitti2015": DatasetEntry(Kitti2015, "training"),
     "middlebury": DatasetEntry(Middlebury, "trainingQ"),

@@ -35,7 +35,7 @@ def find_recipe(name_or_path: str | Path) -> Path:
 
 def is_recipe(name_or_path: str) -> bool:
     """Whether this is one of the package's, or a file that is called as if it were one."""
-    return name_or_path in list_recipes() or name_or_path.endswith(SUFFIX)
+    return name_or_path in list_recipes() or name_or_path.endswith((SUFFIX, ".yml"))
 
 
 def task_of(path: Path) -> str:

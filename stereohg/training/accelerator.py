@@ -25,7 +25,8 @@ def make_accelerator(config: LoopConfig, folder: Path):
     if config.device not in ("auto", "cpu", "cuda", "mps"):
         raise ValueError(f"device is {config.device!r}; for training it is auto, cpu, cuda or mps")
     device = choose_device(config.device)
-    AcceleratorState._reset_state()  # another run of this program may have had another precision
+    # another run of this program may have had another precision or, alone, another device
+    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
     accelerator = Accelerator(
         mixed_precision=MIXED_PRECISION[config.precision],
         cpu=device.type == "cpu",

@@ -72,7 +72,11 @@ class Batches:
         self.rank, self.processes, self.shuffle, self.seed = rank, processes, shuffle, seed
         self.per_epoch = samples // batch_size if drop_last else -(-samples // batch_size)
         if not self.per_epoch:
-            raise ValueError(f"the set has {samples} samples, which do not fill a batch of {batch_size}; take fewer")
+            raise ValueError(
+                f"the set has {samples} samples, which do not fill a batch of {batch_size}; make batch_size smaller, or"
+                " drop_last false"
+            )
+        self.samples_per_step = batch_size if drop_last else samples / self.per_epoch  # on average
 
     def order(self, epoch: int) -> np.ndarray:
         """The indices of an epoch as they come."""

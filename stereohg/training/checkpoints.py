@@ -4,7 +4,6 @@ import errno
 import io
 import logging
 import os
-import pickle
 import random
 import re
 import shutil
@@ -65,6 +64,8 @@ class Checkpoints:
     def save(self, step: int, state: dict) -> None:
         """Writes the newest, down to the disk, and only then removes the oldest.
 
+        Those of later steps, which could not be read when the run went on, are set aside as .damaged.
+
         Raises:
             OSError: it could not be written; the others are as they were.
         """
@@ -74,7 +75,11 @@ class Checkpoints:
             file.write(whole.getbuffer())
             file.flush()
             os.fsync(file.fileno())
-        for path in self.paths()[: -self.keep]:
+        paths = self.paths()
+        own = paths.index(self.folder / f"step_{step:08d}.pt") + 1
+        for path in paths[own:]:
+            path.replace(path.with_suffix(".damaged"))
+        for path in paths[: max(0, own - self.keep)]:
             path.unlink()
 
     def newest(self) -> tuple[dict, Path] | None:
@@ -86,13 +91,16 @@ class Checkpoints:
         reasons = []
         for path in reversed(self.paths()):
             try:
-                return torch.load(path, map_location="cpu", weights_only=True), path
-            except pickle.UnpicklingError:  # whose message would have the user execute the file
-                reasons.append(f"{path} cannot be read (it is no checkpoint, or damaged)")
-                logger.warning(reasons[-1])
-            except (OSError, RuntimeError, EOFError, ValueError) as error:
-                reasons.append(f"{path} cannot be read ({error})")
-                logger.warning(reasons[-1])
+                state = torch.load(path, map_location="cpu", weights_only=True)
+                if isinstance(state, dict) and "settings" in state:
+                    return state, path
+                why = "it is no checkpoint of a run"
+            except OSError as error:
+                why = str(error)
+            except Exception:  # of whatever kind; PyTorch's messages would have the user execute the file
+                why = "it is no checkpoint, or damaged"
+            reasons.append(f"{path} cannot be read ({why})")
+            logger.warning(reasons[-1])
         if reasons:
             raise ValueError(f"{'; '.join(reasons)}; remove what is damaged to start anew")
         return None

@@ -114,7 +114,6 @@ class ValidationConfig:
         every_steps: steps from one to the next; 0 is never.
         before: also before the first step, so that weights that the run goes on from stay the best until others are.
         metric: the figure that decides which weights are the best, such as all.per_pixel.epe or noc.per_image.d1.
-        best: whether the lowest or the highest is.
         patience: so many times in a row without a better figure end the run; 0 is never.
     """
 
@@ -122,7 +121,6 @@ class ValidationConfig:
     every_steps: int = 0
     before: bool = False
     metric: str = "all.per_pixel.epe"
-    best: Literal["lowest", "highest"] = "lowest"
     patience: int = 0
 
     def __post_init__(self):
@@ -256,7 +254,7 @@ class DataConfig:
     Args:
         name: of the set.
         root: its folder; for "folder" also a table or list of pairs.
-        split: of the set.
+        split: of the set; None is the one to learn from, and in validation the one to evaluate on.
         options: the set's other arguments, such as parts of Scene Flow or the ground truth of KITTI.
         on_error: what an unreadable pair does: raise, or skip (counted and told).
     """
@@ -376,7 +374,7 @@ class PeopleConfig:
     Args:
         name: of the set.
         root: its folder; for "folder" also a table.
-        split: of the set.
+        split: of the set; None is the one to learn from, and in validation the one to evaluate on.
         options: the set's other arguments, such as its annotations' file.
         on_error: what an unreadable person does: raise, or skip (counted and told).
     """

@@ -7,6 +7,8 @@ from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, read_card
 from stereohg.training.config import ModelConfig
 
+INHERITED = "of the weights that training began with: "
+
 
 def start(config: ModelConfig) -> nn.Module:
     """The network with the weights that training begins with.
@@ -27,6 +29,8 @@ def start(config: ModelConfig) -> nn.Module:
     network = create_model(config.name, **{**loaded.arguments, **config.arguments})
     check_state(config.weights, loaded.state_dict(), network.state_dict(), config.name)
     network.load_state_dict(loaded.state_dict())
+    licence = loaded.card.get("licence", "not stated")
+    network.card = {"licence": licence if licence.startswith(INHERITED) else f"{INHERITED}{licence}"}
     return network
 
 

@@ -35,17 +35,20 @@ class KeypointTask:
     """
 
     measures = ("loss", "accuracy")
+    best = "highest"
 
     def __init__(self, config: KeypointTraining):
         self.config = config
-        self.samples = self._open(config.data, config.augmentation, config.seed)
+        data = replace(config.data, split=config.data.split or KEYPOINT_DATASETS[config.data.name].to_learn)
+        self.samples = self._open(data, config.augmentation, config.seed)
         self.collate: Callable = partial(collate, mean=self.samples.mean, std=NO_STD)
         self.validation: KeypointDataset | None = None
         if config.validation_data is not None:
             tried = config.validation_data
             if KEYPOINT_DATASETS[tried.name].has_root:
-                tried = replace(tried, root=tried.root or config.data.root)
-                warn_of_the_same(config.data, tried)
+                split = tried.split or KEYPOINT_DATASETS[tried.name].evaluated
+                tried = replace(tried, root=tried.root or config.data.root, split=split)
+                warn_of_the_same(data, tried)
             self.validation = self._open(tried, seed=config.seed + VALIDATION_SEED)
             self.measure = measure_of(tried.name, self.validation.skeleton)
             self._check_validation()
@@ -151,7 +154,7 @@ class KeypointTask:
     def _with_card(self, network: nn.Module) -> nn.Module:
         """The network, which says by its card what its input and its keypoints are."""
         dataset = self.samples
-        network.card = {
+        network.card = getattr(network, "card", {}) | {
             "normalisation": {"mean": list(dataset.mean), "std": list(NO_STD)},
             "skeleton": asdict(dataset.skeleton),
         }

@@ -18,15 +18,20 @@ def masked_mean(values: Tensor, valid: Tensor, count: Tensor | None = None) -> T
     return torch.where(valid, values, 0).sum() / count.clamp(min=1)
 
 
-def multi_head_smooth_l1(
-    predictions: list[Tensor], disparity: Tensor, valid: Tensor, weights: list[float], count: Tensor | None = None
-) -> Tensor:
-    """Weighted smooth L1 (beta 1) over the heads (PSMNet, section 3.6, eq. 4 and 5)."""
+def check_heads(predictions: list[Tensor], weights: list[float]) -> None:
+    """Raises ValueError where there is not one weight for each head."""
     if len(predictions) != len(weights):
         raise ValueError(
             f"the network has {len(predictions)} heads, and loss.heads is {weights}; it has a weight for each, coarse "
             "to fine"
         )
+
+
+def multi_head_smooth_l1(
+    predictions: list[Tensor], disparity: Tensor, valid: Tensor, weights: list[float], count: Tensor | None = None
+) -> Tensor:
+    """Weighted smooth L1 (beta 1) over the heads (PSMNet, section 3.6, eq. 4 and 5)."""
+    check_heads(predictions, weights)
     disparity = torch.where(valid, disparity, 0)  # what is unknown may be NaN, which no mask afterwards takes back
     losses = [
         weight * masked_mean(F.smooth_l1_loss(prediction, disparity, reduction="none"), valid, count)
@@ -41,6 +46,9 @@ def block_distribution(disparity: Tensor, valid: Tensor, num_levels: int, block:
     Each valid pixel gives its share to the two levels beside disparity / block, so a block on an object's border has
     two peaks (adaptive multi-modal cross-entropy, Xu et al., arXiv 2306.15612). All zero where no pixel is valid.
     """
+    height, width = disparity.shape[-2:]
+    if height % block or width % block:
+        raise ValueError(f"pictures of {width}x{height} have no whole blocks of {block}; give an augmentation.crop")
     level = F.pixel_unshuffle(torch.where(valid, disparity, 0).unsqueeze(1), block) / block
     known = F.pixel_unshuffle(valid.unsqueeze(1).to(level.dtype), block)
     known = known * (level <= num_levels - 1)

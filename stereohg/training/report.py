@@ -30,11 +30,11 @@ class Report:
         folder: of the run, for history.jsonl.
         start: steps done before; what history.jsonl has of later ones, from a run that was killed, is removed.
         steps: of the whole run.
-        batch_size: samples a step.
+        samples: a step has, on average.
     """
 
-    def __init__(self, accelerator, config: ReportConfig, folder: Path, start: int, steps: int, batch_size: int):
-        self.accelerator, self.config, self.batch_size = accelerator, config, batch_size
+    def __init__(self, accelerator, config: ReportConfig, folder: Path, start: int, steps: int, samples: float):
+        self.accelerator, self.config, self.samples = accelerator, config, samples
         self.start, self.steps, self.tells = start, steps, accelerator.is_main_process
         self.history = folder / HISTORY
         self.console = Console(stderr=True, markup=False, highlight=False)
@@ -86,7 +86,7 @@ class Report:
     def figures(self, step: int, epoch: float, figures: dict[str, float]) -> None:
         """Of training."""
         now = time.monotonic()
-        speed = self.batch_size * (step - self.last) / (now - self.since)
+        speed = self.samples * (step - self.last) / (now - self.since)
         left = (now - self.began) / (step - self.start) * (self.steps - step)
         self.since, self.last = now, step
         self._record(

@@ -22,7 +22,8 @@ from stereohg.models.inference import channels_last, in_evaluation
 from stereohg.training.accelerator import make_accelerator
 from stereohg.training.batches import Batches, Failure, load
 from stereohg.training.checkpoints import Checkpoints, random_state, set_random_state
-from stereohg.training.config import LoopConfig
+from stereohg.training.config import LoopConfig, ModelConfig
+from stereohg.training.lock import Lock
 from stereohg.training.optimisation import (
     Buffers,
     freeze,
@@ -40,6 +41,7 @@ logger = logging.getLogger("stereohg")
 
 SAME_REQUEST = 1.0  # seconds within which a second signal is the first by another way: torchrun passes its own on
 NAMED = 8  # samples that a message lists
+BEST = "best.safetensors"
 WITHOUT_TRUTH = 50  # steps, or an epoch if that is longer, that may pass before the first ground truth
 
 
@@ -86,6 +88,8 @@ class Run:
         self.accelerator = make_accelerator(config, folder)
         self.device, self.rank = self.accelerator.device, self.accelerator.process_index
         self.processes = self.accelerator.num_processes
+        if hasattr(config, "model"):  # one of ours
+            refuse_own_outputs(config.model, folder)
         if task.samples.problems and not len(task.samples):
             raise ValueError(f"there is nothing to learn from: {some_of(task.samples.problems)}")
         self.plan = Batches(
@@ -118,7 +122,9 @@ class Run:
 
         self.progress = Progress()
         self.checkpoints = Checkpoints(folder / "checkpoints", config.checkpoints.keep)
+        self.lock = None
         if self.rank == 0:
+            self.lock = Lock(folder)
             self.checkpoints.prepare(self._size_of_checkpoint())
             clear_leftovers(folder)
         self.accelerator.wait_for_everyone()
@@ -141,7 +147,8 @@ class Run:
         self.accelerator.init_trackers("stereohg", init_kwargs={"tensorboard": {"purge_step": self.progress.step + 1}})
         config = self.config
         start = self.progress.step
-        self.report = Report(self.accelerator, config.report, self.folder, start, self.steps, config.batch_size)
+        samples = self.plan.samples_per_step
+        self.report = Report(self.accelerator, config.report, self.folder, start, self.steps, samples)
         self.report.__enter__()
         self.handlers = {}
         if threading.current_thread() is threading.main_thread():
@@ -162,6 +169,8 @@ class Run:
         if self.reader is not None:
             end_workers(self.reader)
         self.report.__exit__(kind, error, trace)
+        if self.lock is not None:
+            self.lock.release()
         if self.processes > 1 and isinstance(error, RuntimeError) and _is_of_connection(error):
             raise ConnectionError(
                 f"another process of this run has ended, and so does this one, after {self.progress.step} steps; the "
@@ -342,12 +351,12 @@ class Run:
         value = figures[config.metric]
         self.report.validation(step, figures)
         self.report.say(f"step {step}: {config.metric} {value:.4g}")
-        sign = 1 if config.best == "lowest" else -1
+        sign = 1 if self.task.best == "lowest" else -1
         progress.tries += 1
         if progress.best is None or sign * value < sign * progress.best:
             progress.best, progress.tries = value, 0
             if self.rank == 0:
-                self._save_weights(self.folder / "best.safetensors", {"validation": figures})
+                self._save_weights(self.folder / BEST, {"validation": figures})
         return bool(config.patience) and progress.tries >= config.patience
 
     def _best_network(self) -> nn.Module:
@@ -363,7 +372,8 @@ class Run:
     def _save(self, last: bool) -> None:
         from accelerate.utils import gather_object
 
-        states = gather_object([{"random": random_state(), "sums": self.sums.cpu(), "summed": self.summed}])
+        sums = self.accelerator.reduce(self.sums, "sum")
+        random_states = gather_object([random_state()])
         if self.rank:
             return
         scaler = self.accelerator.scaler
@@ -375,7 +385,9 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
-            "processes": states,
+            "sums": sums.cpu(),
+            "summed": self.summed,
+            "random": random_states,
         }
         try:
             self.checkpoints.save(self.progress.step, state)
@@ -409,10 +421,11 @@ class Run:
             self.average.load_state_dict(state["average"])
         if self.accelerator.scaler is not None and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
-        if self.rank < len(state["processes"]):  # there may have been fewer
-            own = state["processes"][self.rank]
-            set_random_state(own["random"])
-            self.sums, self.summed = own["sums"].to(self.device), own["summed"]
+        self.summed = state["summed"]
+        if self.rank == 0:
+            self.sums = state["sums"].to(self.device)
+        if self.rank < len(state["random"]):  # there may have been fewer processes
+            set_random_state(state["random"][self.rank])
         if validates_otherwise(before, now):
             progress.best, progress.tries = None, 0  # which was another figure
         if 0 < self.config.validation.patience <= progress.tries:
@@ -438,7 +451,12 @@ class Run:
             self._obey_signal()
             return None
         if self.rank == 0:
-            self._save_weights(self.folder / f"{network.architecture}.safetensors", {})
+            path = self.folder / f"{network.architecture}.safetensors"
+            self._save_weights(path, {})
+            self.report.say(f"written: {path}")
+            if progress.best is not None:
+                metric = self.config.validation.metric
+                self.report.say(f"the best by {metric}, {progress.best:.4g}: {self.folder / BEST}")
         self.accelerator.wait_for_everyone()  # who goes on from the weights finds them
         self._obey_signal()  # it may have come in the last step
         return network.eval()
@@ -448,6 +466,13 @@ class Run:
             raise KeyboardInterrupt
         if self.signal is not None:
             raise SystemExit(128 + self.signal)
+
+
+def refuse_own_outputs(model: ModelConfig, folder: Path) -> None:
+    """Raises ValueError where a run would write over the weights that it begins with."""
+    written = [(folder / name).resolve() for name in (BEST, f"{model.name}.safetensors")]
+    if model.weights is not None and Path(model.weights).is_file() and Path(model.weights).resolve() in written:
+        raise ValueError(f"{model.weights} is what the run begins with, and would be overwritten; give another folder")
 
 
 def _is_of_connection(error: RuntimeError) -> bool:
@@ -461,5 +486,8 @@ def count_steps(config: LoopConfig, per_epoch: int) -> int:
         ValueError: neither steps nor epochs are given, or both.
     """
     if (config.steps is None) == (config.epochs is None):
-        raise ValueError(f"steps is {config.steps} and epochs {config.epochs}; give the one or the other")
+        raise ValueError(
+            f"steps is {config.steps} and epochs {config.epochs}; give the one or the other (of a recipe with epochs,"
+            " so many steps: --epochs null --steps 20)"
+        )
     return config.steps if config.steps is not None else config.epochs * per_epoch

@@ -18,7 +18,7 @@ from stereohg.data.preprocess import denormalise
 from stereohg.data.stereo import StereoBatch, StereoDataset, StereoSample
 from stereohg.data.transforms import Compose
 from stereohg.training.config import StereoTraining
-from stereohg.training.losses import masked_mean
+from stereohg.training.losses import check_heads, masked_mean
 from stereohg.training.stereo import StereoTask, open_set
 
 SSIM_SHARE = 0.85  # of the photometric error, beside the absolute difference
@@ -44,7 +44,7 @@ class SelfSupervisedTask(StereoTask):
         config = self.config
         unread = {"with_truth": False} if config.data.name == "folder" else {}
         transform = Compose((config.augmentation.compose(), count_everywhere))
-        samples = open_set(config.data, seed=config.seed, transform=transform, **unread)
+        samples = open_set(self.data, seed=config.seed, transform=transform, **unread)
         samples.files = [replace(own, disparity=None, right_disparity=None) for own in samples.files]
         return samples
 
@@ -53,6 +53,7 @@ class SelfSupervisedTask(StereoTask):
         views = torch.cat((batch.left, batch.right.flip(-1)))  # the second half is the mirrored pair
         others = torch.cat((batch.right, batch.left.flip(-1)))
         predictions = network(views, others)
+        check_heads(predictions, config.heads)
         with torch.autocast(batch.left.device.type, enabled=False):
             views, others = denormalise(views), denormalise(others)
             valid, count = torch.cat((batch.valid, batch.valid.flip(-1))), 2 * counts[0]
@@ -78,6 +79,7 @@ def check_alike(config: StereoTraining) -> None:
     """Raises ValueError where the recipe makes one picture unlike the other, or bounds a truth that is not there."""
     changes = config.augmentation
     unlike = {
+        "augmentation.horizontal_flip": changes.horizontal_flip is not None,  # it needs the right one's truth
         "augmentation.vertical_shift": changes.vertical_shift is not None,
         "window": config.window is not None,
         "augmentation.patch": changes.patch is not None,

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from filecmp import cmp
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ MAY_CHANGE = (
     "protocol",
     "report",
     "data.root",
+    "data.on_error",
     "model.saved_max_disp",
     "model.half",
 )
@@ -56,7 +58,7 @@ def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 def refuse_another_run(path: Path, there: dict, here: dict) -> None:
     """Raises ValueError where a checkpoint's settings are not these, and names them."""
     before, now = _flat(there), _flat(here)
-    if _was_moved(before.get("model.weights"), now.get("model.weights")):
+    if _are_the_same(before.get("model.weights"), now.get("model.weights")):
         before["model.weights"] = now["model.weights"]
     other = [
         f"{name}={before.get(name)} there, {now.get(name)} here"
@@ -79,7 +81,7 @@ def warn_of_the_same(learnt: DataConfig | PeopleConfig, tried: DataConfig | Peop
 def validates_otherwise(there: dict, here: dict) -> bool:
     """Whether the best figure so far would be compared with one of another kind, or of other data."""
     decide = (
-        *("validation.metric", "validation.best", "protocol", "model.saved_max_disp"),
+        *("validation.metric", "protocol", "model.saved_max_disp"),
         *(f"validation_data.{name}" for name in ("name", "split", "options")),
     )
     roots = (Path(found_in(settings, "validation_data.root") or "").name for settings in (there, here))
@@ -93,9 +95,13 @@ def found_in(settings: dict, name: str) -> Any:
     return settings
 
 
-def _was_moved(before: str | None, now: str | None) -> bool:
-    """Whether weights may be the same file in another place: by the name, where there is nothing at the old one."""
-    return None not in (before, now) and Path(before).name == Path(now).name and not Path(before).exists()
+def _are_the_same(before: str | None, now: str | None) -> bool:
+    """Whether weights are the same file or a copy; where there is nothing at the old place, the name has to do."""
+    if None in (before, now):
+        return False
+    if Path(before).is_file() and Path(now).is_file():
+        return cmp(before, now, shallow=False)
+    return Path(before).name == Path(now).name and not Path(before).exists()
 
 
 def _flat(values: dict, prefix: str = "") -> dict[str, Any]:

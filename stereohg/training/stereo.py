@@ -45,27 +45,30 @@ class StereoTask:
 
     measures = ("loss", "epe", "bad_3")
     has_loss = ("smooth_l1", "distribution")
+    best = "lowest"
 
     def __init__(self, config: StereoTraining):
         if config.loss.name not in self.has_loss:
             raise ValueError(f"{type(self).__name__} has no loss {config.loss.name!r}; make_task chooses the task")
         self.config = config
         self.before = training_before(config.model.weights)
+        self.data = replace(config.data, split=config.data.split or DATASETS[config.data.name].to_learn)
         self.samples = self.open_samples()
         self.validation: StereoDataset | None = None
         self.protocol = FULL
         if config.validation_data is not None:
             tried = config.validation_data
             if DATASETS[tried.name].has_root:
-                tried = replace(tried, root=tried.root or config.data.root)
-                warn_of_the_same(config.data, tried)
+                split = tried.split or DATASETS[tried.name].evaluated
+                tried = replace(tried, root=tried.root or config.data.root, split=split)
+                warn_of_the_same(self.data, tried)
             self.validation = open_set(tried, seed=config.seed + VALIDATION_SEED)
             check_metric(config.validation.metric, self.validation)
             self.protocol = choose_protocol(config.protocol, tried.name)
 
     def open_samples(self) -> StereoDataset:
         config = self.config
-        return open_set(config.data, seed=config.seed, transform=config.augmentation.compose())
+        return open_set(self.data, seed=config.seed, transform=config.augmentation.compose())
 
     @property
     def validates(self) -> bool:
@@ -75,6 +78,12 @@ class StereoTask:
         network = start(self.config.model)
         network.recomputes_features = self.config.recompute_features
         self.num_levels = network.num_levels
+        for name, size in (("augmentation.crop", self.config.augmentation.crop), ("window", self.config.window)):
+            if size is not None and (size.height % network.multiple or size.width % network.multiple):
+                raise ValueError(
+                    f"{name} is {size.width}x{size.height} (width x height), and the network takes multiples of"
+                    f" {network.multiple}"
+                )
         return network
 
     def collate(self, samples: list[StereoSample]) -> StereoBatch:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from torch import Tensor, nn
@@ -17,11 +17,13 @@ class Task(Protocol):
         samples: to learn from.
         measures: names of what ``losses`` returns.
         validates: whether there is anything to validate on.
+        best: whether the lowest or the highest of its figures is the best.
     """
 
     samples: SampleSource
     measures: tuple[str, ...]
     validates: bool
+    best: Literal["lowest", "highest"]
 
     def network(self) -> nn.Module:
         """A new network with the weights to begin with, from ``create_model``."""

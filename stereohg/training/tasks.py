@@ -2,8 +2,14 @@
 
 from stereohg.training.config import KeypointTraining, StereoTraining
 from stereohg.training.keypoints import KeypointTask
+from stereohg.training.run import count_steps
 from stereohg.training.self_supervision import SelfSupervisedTask
 from stereohg.training.stereo import StereoTask
+
+
+def check(config: StereoTraining | KeypointTraining) -> None:
+    """Raises ValueError or OSError where it could not begin, but for what is wrong with its weights."""
+    count_steps(config, len(make_task(config).samples))
 
 
 def make_task(config: StereoTraining | KeypointTraining) -> StereoTask | KeypointTask:

@@ -28,10 +28,10 @@ class KeypointEntry(DatasetEntry):
 
 
 KEYPOINT_DATASETS: dict[str, KeypointEntry] = {
-    "mpii": KeypointEntry(Mpii, "validation", measure="pckh"),
-    "lsp": KeypointEntry(Lsp, "test", measure="torso"),
+    "mpii": KeypointEntry(Mpii, "validation", "train", measure="pckh"),
+    "lsp": KeypointEntry(Lsp, "test", "train", measure="torso"),
     "lsp_extended": KeypointEntry(LspExtended, measure="torso"),
-    "coco": KeypointEntry(CocoKeypoints, "val2017", measure="oks"),
+    "coco": KeypointEntry(CocoKeypoints, "val2017", "train2017", measure="oks"),
     "folder": KeypointEntry(KeypointFolder),
     "figures": KeypointEntry(StickFigures, has_root=False),
 }

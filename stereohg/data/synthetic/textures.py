@@ -55,7 +55,7 @@ def load_textures() -> list[np.ndarray]:
     """Photographs at two scales (half of the list) and made textures, uint8 (h,w,3)."""
     photographs = []
     for path in photograph_paths():
-        image = read_image(path)[..., ::-1]
+        image = read_image(path)
         if max(image.shape) > LARGE:
             image = shrunk(image, 0.8)
         photographs += [image, shrunk(image, 0.5)]
