@@ -90,7 +90,10 @@ def export(
     if format not in SUFFIXES:
         raise ValueError(f"format is {format!r}; it must be 'onnx' or 'torch'")
     if Path(path).suffix != SUFFIXES[format]:
-        raise ValueError(f"{path} would hold a file of format {format}; name it {SUFFIXES[format]}")
+        raise ValueError(
+            f"{path} would hold a file of format {format}; name it {SUFFIXES[format]}, or give another format"
+            f" ({', '.join(SUFFIXES)})"
+        )
     if precision not in ("float32", "float16"):
         raise ValueError(f"precision is {precision!r}; it must be 'float32' or 'float16'")
     if format == "onnx":

@@ -148,7 +148,7 @@ def _listed(wanted: Benchmark, root: str | Path, incomplete: bool) -> Iterator[t
         if len(names) > count or (len(names) < count and not incomplete):
             raise ValueError(
                 f"{root} has {len(names)} pairs of {split}{lacking}; the server wants the {count} of the published set "
-                "(incomplete tries with fewer)"
+                "(--incomplete, in Python incomplete=True, tries with fewer)"
             )
         yield from ((split, own) for own in files)
 

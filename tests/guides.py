@@ -216,6 +216,10 @@ def onnx_file(path: Path) -> None:
     export(stereohg.load_model("hgstereo_s", max_disp=32), path, dynamic=True, check=False)
 
 
+def torch_file(path: Path) -> None:
+    export(stereohg.load_model("hgstereo_s", max_disp=32), path, format="torch", size=SIZE[::-1], check=False)
+
+
 MAKERS: dict[str, Callable[[Path], None]] = {
     "left.png": picture,
     "right.png": picture,
@@ -255,7 +259,8 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "board": boards_seen,
     "calibration.yml": two_cameras,
     "rectified": rectified,
-    "any_size.onnx": onnx_file,  # seconds, and for a slow command alone
+    "any_size.onnx": onnx_file,  # seconds each, and for slow commands alone
+    "hgstereo.pt2": torch_file,
     "examples": lambda path: shutil.copytree(ROOT / "examples", path),
 }
 """By the name that the guides have for it."""

@@ -82,6 +82,7 @@ SLOW = (
     "stereohg train psmnet_kitti2015",
     "stereohg train psmnet_sceneflow -o runs/psmnet",
     "python examples/run_onnx.py",
+    "python examples/run_pt2.py",
     "torchrun",
 )
 """Commands that begin so take too long all the same; in the default suite they are only parsed."""

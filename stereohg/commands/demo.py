@@ -29,12 +29,12 @@ def demo(output: Path = Path("stereohg_demo"), model: str = DEFAULT_MODEL) -> No
     left, right, truth, known = motorcycle()
     predictor = Predictor(model)
     with measured() as our_cost:
-        ours = predictor(left, right)
+        ours = predictor(left, right, max_disp=CALIBRATION.ndisp)
     with measured() as sgbm_cost:
         sgbm = sgbm_disparity(left, right, CALIBRATION.ndisp)
 
     console = make_console()
-    table = Table(title="Motorcycle, all pixels", box=SIMPLE)
+    table = Table(title=f"Motorcycle, {CALIBRATION.ndisp} levels, all pixels", box=SIMPLE)
     table.add_column(no_wrap=True)
     for heading in ("EPE", "bad-1", "bad-2", "bad-3", "D1", "seconds", "memory"):
         table.add_column(heading, justify="right")

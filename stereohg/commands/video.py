@@ -68,6 +68,10 @@ def video(
     options = {"scale": scale, "max_disp": max_disp, "left_right_check": left_right_check, "check": check}
 
     console = make_console(stderr=True)
+    if isinstance(source, SideBySide):
+        console.print(
+            f"{left} is taken for both pictures side by side; if it is one camera's, give the other's as well"
+        )
     with progress_bar(console) as bar:
         task = bar.add_task("predicting", total=source.count)
         settings = {"model": model, "weights": fingerprint(network), "precision": str(predictor.dtype)}

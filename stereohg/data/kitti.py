@@ -67,8 +67,13 @@ class _Kitti(StereoDataset):
         folder = Path(root) / ("testing" if split == "testing" else "training")
 
         def found(name: str) -> dict[str, Path]:
-            files = files_in(folder / name, FRAME)
-            return {f"{n}_10": path for n, path in files.items() if n.isdecimal() and chosen[split](int(n))}
+            files = {n: path for n, path in files_in(folder / name, FRAME).items() if n.isdecimal()}
+            own = {f"{n}_10": path for n, path in files.items() if chosen[split](int(n))}
+            if files and not own:
+                raise FileNotFoundError(
+                    f"{folder / name} has {len(files)} pictures, and none of the split {split}; take split training"
+                )
+            return own
 
         required = {"left": found(self.left), "right": found(self.right)}
         calibrations = files_in(folder / self.calib, ".txt")

@@ -40,7 +40,10 @@ def find_pairs(left: str | Path, right: str | Path) -> tuple[list[Pair], list[st
     alone = [f"{lefts[name]}: no right picture of that name" for name in sorted(lefts.keys() - rights.keys())]
     alone += [f"{rights[name]}: no left picture of that name" for name in sorted(rights.keys() - lefts.keys())]
     if not pairs:
-        raise ValueError(f"{left} and {right}: no two pictures share a name")
+        raise ValueError(
+            f"{left} and {right}: no two pictures share a name; where the names tell left and right, give patterns such"
+            " as 'left/left_*.png' 'right/right_*.png'"
+        )
     return pairs, alone
 
 

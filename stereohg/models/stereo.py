@@ -120,4 +120,7 @@ class StereoNetwork(nn.Module):
 def check_stereo(network: nn.Module) -> None:
     """Raises ValueError where it is no stereo network."""
     if not isinstance(network, StereoNetwork):
-        raise ValueError(f"{type(network).__name__} is no stereo network; see stereohg.list_models()")
+        raise ValueError(
+            f"{type(network).__name__} is no stereo network; those of keypoints are asked by stereohg pose or"
+            " stereohg.pose.KeypointPredictor"
+        )
