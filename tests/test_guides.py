@@ -472,6 +472,11 @@ def test_links_lead_somewhere(page):
             )
 
 
+def test_every_public_name_is_explained():
+    told = (ROOT / "docs" / "api.md").read_text()
+    assert [name for name in stereohg.__all__ if not re.search(rf"`{name}\b", told)] == []
+
+
 def test_every_guide_is_in_the_readme():
     for page in PAGES[1:]:
         assert f"(docs/{page.name})" in README
