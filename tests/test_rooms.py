@@ -157,6 +157,14 @@ def test_two_rooms_then_a_pile():
         assert np.array_equal(mixed[index].disparity, source(**options)[index].disparity)
 
 
+def test_scenes_without_room_or_range_are_refused():
+    for size in ({"height": 16}, {"width": 16}, {"max_disp": 10}):
+        with pytest.raises(ValueError, match="rooms of .* cannot be drawn; give at least 24x24, and max_disp above 10"):
+            create_dataset("synthetic", scenes="rooms", **size)
+    scenes = create_dataset("synthetic", scenes="rooms", height=24, width=24, max_disp=11)
+    assert all(scenes.read(index).disparity.shape == (24, 24) for index in range(6))
+
+
 def test_scenes_by_name():
     pairs = create_dataset("synthetic", length=3, height=48, width=96, max_disp=30, scenes="rooms")
     assert np.array_equal(pairs.read(1).left, SyntheticRooms(48, 96, max_disp=30)[1].left)

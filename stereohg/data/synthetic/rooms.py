@@ -28,6 +28,8 @@ MASKS_OF_EACH, FOLIAGE, OPENWORK_OF_EACH = 8, 24, 40  # of each silhouette; of b
 FIRST_FOLIAGE = len(SILHOUETTES) * MASKS_OF_EACH
 FIRST_OPENWORK = FIRST_FOLIAGE + FOLIAGE
 CROPS, PATTERNS = 6, 40  # tiles of each photograph; of stripes and checks
+SMALLEST = 24  # pixels on a side
+NEAREST = 10  # pixels of disparity: what is nearest in a scene has at least so much
 HARD = 0.25  # share of the scenes
 BLANK = 0.5  # share of what is painted plain that has no texture at all: only its borders and the light tell of it
 LARGE = 0.5  # share of the scenes with one or two boxes that fill much of the view
@@ -44,6 +46,9 @@ class SyntheticRooms:
         seed: another seed, another world.
         max_disp: hardly anything is nearer than this, pixels.
         asymmetry: of the two cameras, 0 to 1; see ``SyntheticStereo``.
+
+    Raises:
+        ValueError: there is no room for things, or they have no range.
     """
 
     height: int = 256
@@ -51,6 +56,13 @@ class SyntheticRooms:
     seed: int = 0
     max_disp: float = 192.0
     asymmetry: float = 1.0
+
+    def __post_init__(self):
+        if min(self.height, self.width) < SMALLEST or self.max_disp <= NEAREST:
+            raise ValueError(
+                f"rooms of {self.width}x{self.height} pixels with max_disp {self.max_disp:g} cannot be drawn; give at"
+                f" least {SMALLEST}x{SMALLEST}, and max_disp above {NEAREST}"
+            )
 
     def __getitem__(self, index: int) -> Scene:
         random = np.random.default_rng((self.seed, index, 1))
@@ -106,7 +118,7 @@ class Builder:
     def __init__(self, random, height: int, width: int, max_disp: float):
         self.random, self.height, self.width = random, height, width
         self.focal = float(width * np.exp(random.uniform(np.log(0.5), np.log(1.6))))
-        nearest = np.exp(random.uniform(np.log(10), np.log(min(max_disp, 0.45 * width))))
+        nearest = np.exp(random.uniform(np.log(NEAREST), np.log(min(max_disp, 0.45 * width))))
         self.limit = self.focal / max_disp
         self.near = self.focal / nearest
         self.far = self.near * np.exp(random.uniform(np.log(1.8), np.log(15)))
