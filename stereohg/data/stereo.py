@@ -214,6 +214,7 @@ def read_mask(path: Path) -> np.ndarray:
 # --- sets -----------------------------------------------------------------------------------------------------------
 
 Transform = Callable[[StereoSample, np.random.Generator], StereoSample]
+VISIBLE = 255  # in a mask; 128 is occluded, 0 unknown
 
 
 class StereoDataset(SampleDataset):
@@ -302,6 +303,16 @@ class StereoDataset(SampleDataset):
         """The cameras of a pair, where the set has a file of them."""
         path = self.files[index].calibration
         return None if path is None else read_calibration(path)
+
+
+class SceneFolders(StereoDataset):
+    """Middlebury and ETH3D: sets with a folder a scene, whose mask of visible pixels holds 255."""
+
+    def read_truth(self, files: StereoFiles, size: tuple[int, int]) -> dict[str, np.ndarray]:
+        truth = super().read_truth(files, size)
+        if files.visible is not None:
+            truth["visible"] = read_mask(files.visible) == VISIBLE
+        return truth
 
 
 def no_pairs(where: Path, set_name: str, expected: str) -> FileNotFoundError:
