@@ -13,6 +13,7 @@ from PIL import Image
 from stereohg.data.files import (
     read_disparity,
     read_image,
+    read_json,
     read_pfm,
     replacing,
     write_disparity,
@@ -452,6 +453,21 @@ def test_write_disparity_refuses_what_is_no_map(tmp_path):
             write_disparity(tmp_path / "d.pfm", disparity, valid)
     with pytest.raises(ValueError, match="not finite at 1 pixels that are marked valid"):
         write_disparity(tmp_path / "d.pfm", np.array([[np.nan, 1.0]]), np.ones((1, 2), bool))
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def test_read_json(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b'\xef\xbb\xbf{"a": [1, 2.5]}')  # with a byte order mark
+    assert read_json(path) == {"a": [1, 2.5]}
+    for broken in (b'{"a": ', b"\xff"):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match="a.json is no whole JSON .*; copy or download it again"):
+            read_json(path)
+    with pytest.raises(FileNotFoundError, match="b.json does not exist"):
+        read_json(tmp_path / "b.json")
 
 
 # --- whole or not at all --------------------------------------------------------------------------------------------

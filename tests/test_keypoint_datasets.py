@@ -238,7 +238,7 @@ def test_broken_annotations_are_named_or_left_out(tmp_path, change, message):
 
 
 def test_coco_errors(tmp_path):
-    with pytest.raises(FileNotFoundError, match="person_keypoints_val2017.json is not there"):
+    with pytest.raises(FileNotFoundError, match="person_keypoints_val2017.json does not exist"):
         CocoKeypoints(tmp_path)
     path = trees.coco(tmp_path) / "annotations/person_keypoints_val2017.json"
     assert len(CocoKeypoints(tmp_path, annotations=path)) == 3

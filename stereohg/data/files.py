@@ -353,6 +353,19 @@ def write_json(path: FilePath, document: Any) -> None:
         temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def read_json(path: FilePath) -> Any:
+    """What a JSON holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no whole JSON.
+    """
+    try:
+        return json.loads(read_bytes(path))
+    except ValueError as error:
+        raise ValueError(f"{path} is no whole JSON ({error}); copy or download it again") from error
+
+
 def read_bytes(path: FilePath) -> bytes:
     """All of a file; FileNotFoundError where there is none."""
     path = Path(path)

@@ -6,14 +6,13 @@ Shapes: N people, K keypoints; predictions and truths (N,K,2) pixels, labelled (
 
 import contextlib
 import io
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from stereohg.data.files import FilePath, read_json
 from stereohg.data.people.skeletons import COCO as COCO_SKELETON
 from stereohg.data.people.skeletons import Skeleton
 from stereohg.pose.decoding import decode
@@ -163,7 +162,7 @@ def coco_tools() -> tuple[type, type]:
     return COCO, COCOeval
 
 
-def oks_average_precision(annotations: str | Path, results: Sequence[dict]) -> dict[str, float]:
+def oks_average_precision(annotations: FilePath, results: Sequence[dict]) -> dict[str, float]:
     """COCO's average precision and recall by object keypoint similarity, through pycocotools.
 
     Args:
@@ -182,7 +181,7 @@ def oks_average_precision(annotations: str | Path, results: Sequence[dict]) -> d
     coco, coco_evaluation = coco_tools()
     if not results:
         raise ValueError("there are no results; average precision needs one at least")
-    document = json.loads(Path(annotations).read_text(encoding="utf-8"))
+    document = read_json(annotations)
     pictures = sorted({result["image_id"] for result in results})
     foreign = sorted(set(pictures) - {picture["id"] for picture in document["images"]})
     if foreign:

@@ -1,9 +1,9 @@
 """Boxes of people in pictures, as detectors write them."""
 
-import json
 import math
 from pathlib import Path
 
+from stereohg.data.files import read_json
 from stereohg.data.people.coco import PERSON
 from stereohg.data.tables import read_table
 
@@ -54,14 +54,14 @@ def _table(path: Path) -> list[tuple[str, str, list[str]]]:
 
 
 def _list(path: Path) -> list[tuple[str, str, list[float]]]:
+    entries = read_json(path)
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
         people = [
             (f"entry {number}", str(entry["file_name"] if "file_name" in entry else entry["image_id"]), entry["bbox"])
             for number, entry in enumerate(entries, 1)
             if entry.get("category_id", PERSON) == PERSON
         ]
-    except (AttributeError, ValueError, TypeError, KeyError) as error:
+    except (AttributeError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is no list of boxes in COCO's form ({type(error).__name__}: {error})") from error
     if entries and not people:
         numbers = ", ".join(sorted({str(entry["category_id"]) for entry in entries}))
