@@ -433,6 +433,17 @@ def test_evaluate_command_on_a_set_in_cocos_form(tmp_path, weights, capsys):
     assert "PCK of the person" in capsys.readouterr().out
 
 
+def test_evaluate_command_tells_a_network_of_other_keypoints(tmp_path, weights, capsys):
+    """Of the same number and the same set's name, left and right exchanged."""
+    root = trees.own(tmp_path / "set")
+    learnt = Skeleton.from_names("keypoints", ("nose", "right_hand", "left_hand"))
+    card = {"skeleton": dataclasses.asdict(learnt)}
+    stereohg.save_model(stereohg.load_model(weights[3]), tmp_path / "own.safetensors", card)
+    options = ["--data", "folder", "--model", str(tmp_path / "own.safetensors"), "--size", "64"]
+    assert main(["pose", "evaluate", str(root), *options]) == 1
+    assert "the network's are nose, right_hand, left_hand, and the set's nose, left_hand" in capsys.readouterr().err
+
+
 def test_evaluate_command_on_lsp_with_a_network_of_mpiis_keypoints(tmp_path, weights, capsys):
     root = trees.lsp(tmp_path / "set", 1001)
     options = ["--data", "lsp", "--model", weights[16], "--size", "64"]

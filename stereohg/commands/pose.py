@@ -77,7 +77,8 @@ def pose(
     console = make_console(soft_wrap=True)
     if action == "evaluate":
         dataset = _dataset(data, source, split, network)
-        predictor = KeypointPredictor(network, device, precision, skeleton=dataset.skeleton, **options)
+        skeleton = None if "skeleton" in getattr(network, "card", {}) else dataset.skeleton
+        predictor = KeypointPredictor(network, device, precision, skeleton=skeleton, **options)
         return _evaluate(predictor, dataset, data, split, console, output)
     if output is None:
         raise ValueError("--output is needed: the folder for the keypoints and pictures")

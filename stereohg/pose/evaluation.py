@@ -142,9 +142,11 @@ def evaluate_share(
     on_person: Callable[[], None] | None = None,
 ) -> KeypointEvaluation:
     """``evaluate_keypoints`` for some of the people, who may be none: what one process of several does."""
-    if predictor.skeleton.keypoints != dataset.skeleton.keypoints:
+    learnt, measured = predictor.skeleton, dataset.skeleton
+    if learnt.keypoints != measured.keypoints:
         raise ValueError(
-            f"the network has the keypoints of {predictor.skeleton.name} and the set those of {dataset.skeleton.name}"
+            f"the network has the keypoints of {learnt.name} and the set those of {measured.name}; the network's are "
+            f"{', '.join(learnt.keypoints)}, and the set's {', '.join(measured.keypoints)}"
         )
     count = len(dataset.skeleton)
     people, keypoints, scores = [], [np.zeros((0, count, 2), np.float32)], [np.zeros((0, count), np.float32)]
