@@ -123,6 +123,21 @@ def test_read_image_takes_any_size(tmp_path, monkeypatch):
         Image.open(tmp_path / "large.png")
 
 
+@pytest.mark.parametrize("read", [read_image, read_disparity])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_is_not_turned_unawares(tmp_path, kind, read):
+    Image.fromarray(DEPTHS.astype(kind)).save(tmp_path / "a.tif", tiffinfo={274: 6})
+    with pytest.raises(ValueError, match=r"a.tif is a TIFF that is to be turned .*orientation is 6\); save its pixels"):
+        read(tmp_path / "a.tif")
+
+
+def test_a_tiff_of_orientation_1_is_as_it_is(tmp_path):
+    Image.fromarray(DEPTHS).save(tmp_path / "a.tif", tiffinfo={274: 1})
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif")[..., 0], DEPTHS)
+    Image.fromarray(DEPTHS.astype(np.float32)).save(tmp_path / "d.tif", tiffinfo={274: 1})
+    np.testing.assert_array_equal(read_disparity(tmp_path / "d.tif")[0], DEPTHS)
+
+
 def test_read_image_refuses_what_is_no_picture(tmp_path):
     (tmp_path / "notes.png").write_text("not a picture")
     with pytest.raises(ValueError, match=r"notes\.png is not a whole picture"):

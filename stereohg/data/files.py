@@ -19,7 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 FilePath = str | PathLike[str]
 
@@ -42,7 +42,7 @@ def read_image(path: FilePath) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no picture, is cut short, or has neither 8 nor 16 bits a channel.
+        ValueError: it is no picture, is cut short, has neither 8 nor 16 bits a channel, or is a TIFF to be turned.
     """
     data = read_bytes(path)
     image, largest = _decode(path, data)
@@ -151,7 +151,8 @@ def read_disparity(path: FilePath, scale: float | None = None) -> tuple[np.ndarr
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the extension is unknown, the file is damaged or not one (H,W) map, or it needs a scale.
+        ValueError: the extension is unknown, the file is damaged, not one (H,W) map or a TIFF to be turned, or it
+            needs a scale.
     """
     read, _ = _format(path)
     stored = read(path)
@@ -393,7 +394,8 @@ _PNM_HEADER = re.compile(_BLANK.join([rb"P[2356]", rb"\d+", rb"\d+", rb"(?P<larg
 def _decode(path: FilePath, data: bytes) -> tuple[Image.Image, int]:
     """The picture and the largest value that it could have; by Pillow, which, unlike OpenCV, tells of a file cut short.
 
-    A PNM says itself what its largest value is, of a camera with 12 bits 4095.
+    A PNM says itself what its largest value is, of a camera with 12 bits 4095. TIFFs with an orientation are refused:
+    Pillow and OpenCV turn them while they read, though not all alike.
     """
     try:
         with _of_any_size():
@@ -401,8 +403,23 @@ def _decode(path: FilePath, data: bytes) -> tuple[Image.Image, int]:
         is_16_bit = ";16" in str(image.tile)  # the stored form, which load() forgets
         pnm = _PNM_HEADER.match(data)
         largest = int(pnm["largest"]) if pnm else 65535 if is_16_bit else 255
+        orientation = _orientation(image) if image.format == "TIFF" else 1
         image.load()
     except Exception as error:  # each of Pillow's decoders has its own ways to fail
         why = "no known format" if isinstance(error, UnidentifiedImageError) else error
         raise ValueError(f"{path} is not a whole picture ({why}); open it elsewhere, or copy it again") from error
+    if orientation != 1:
+        raise ValueError(
+            f"{path} is a TIFF that is to be turned or mirrored (its orientation is {orientation}); save its pixels in "
+            "the order that is meant, with orientation 1"
+        )
     return image, largest
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's, 2 to 8, by which a picture is to be turned or mirrored; 1 where there is none, or EXIF is damaged."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # as of the picture's own data
+        return 1
+    return orientation if orientation in range(2, 9) else 1
