@@ -138,6 +138,37 @@ def test_a_tiff_of_orientation_1_is_as_it_is(tmp_path):
     np.testing.assert_array_equal(read_disparity(tmp_path / "d.tif")[0], DEPTHS)
 
 
+def save_turned(path, pixels, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(pixels).save(path, exif=exif)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_read_image_turns_a_picture_upright_where_it_is_asked_to(tmp_path, kind):
+    stored = np.array([[1, 2, 3], [4, 5, 6]], kind)
+    seen = {
+        1: stored,
+        2: [[3, 2, 1], [6, 5, 4]],  # mirrored
+        3: [[6, 5, 4], [3, 2, 1]],
+        4: [[4, 5, 6], [1, 2, 3]],
+        5: [[1, 4], [2, 5], [3, 6]],
+        6: [[4, 1], [5, 2], [6, 3]],  # turned clockwise, as a phone held upright wants it
+        7: [[6, 3], [5, 2], [4, 1]],
+        8: [[3, 6], [2, 5], [1, 4]],
+        9: stored,  # there is no such number
+    }
+    for orientation, expected in seen.items():
+        save_turned(tmp_path / "a.png", stored, orientation)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png")[..., 0], stored)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png", upright=True)[..., 0], expected)
+
+
+def test_a_damaged_exif_turns_nothing(tmp_path, rgb):
+    Image.fromarray(rgb).save(tmp_path / "a.png", exif=b"Exif\0\0no header")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", upright=True), rgb)
+
+
 def test_read_image_refuses_what_is_no_picture(tmp_path):
     (tmp_path / "notes.png").write_text("not a picture")
     with pytest.raises(ValueError, match=r"notes\.png is not a whole picture"):

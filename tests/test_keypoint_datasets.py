@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.io import savemat
 from torch.utils.data import DataLoader
 
@@ -429,6 +430,18 @@ def test_a_bad_picture_is_named_or_skipped(tmp_path):
     (root / "val2017/000000000285.jpg").unlink()
     with pytest.raises(ValueError, match="3 people in a row cannot be read: .*000000000285.jpg does not exist"):
         CocoKeypoints(root, on_error="skip")[0]
+
+
+def test_pictures_are_turned_as_the_annotations_have_them(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    stored = trees.picture(height=3, width=4)
+    Image.fromarray(stored).save(trees.own(tmp_path / "own") / "a.png", exif=exif)
+    np.testing.assert_array_equal(KeypointFolder(tmp_path / "own").read(0).image, np.rot90(stored, -1))
+    Image.fromarray(stored).save(trees.lsp(tmp_path / "lsp") / "images/im0001.jpg", exif=exif)
+    sample = Lsp(tmp_path / "lsp").read(0)
+    assert sample.image.shape == (3, 4, 3) and sample.person.window.x == 1.5
+    assert not Mpii.upright and CocoKeypoints.upright
 
 
 def test_base_errors(tmp_path):

@@ -85,6 +85,17 @@ def test_the_whole_picture_is_the_box_where_none_is_given(finder, tmp_path):
     np.testing.assert_allclose(again.keypoints, found.keypoints, atol=0.05)
 
 
+def test_a_photograph_is_turned_upright(finder, tmp_path):
+    """As phones store it: lying on its left side, and EXIF says to turn it clockwise."""
+    exif = Image.Exif()
+    exif[274] = 6
+    seen = np.round(255 * dotted()).astype(np.uint8)
+    Image.fromarray(np.rot90(seen)).save(tmp_path / "a.png", exif=exif)
+    found = predict_keypoints(tmp_path / "a.png", finder, BOXES)
+    np.testing.assert_allclose(found.keypoints, DOTS, atol=0.15)
+    np.testing.assert_array_equal(found.draw(tmp_path / "a.png", least_score=2), seen)
+
+
 def test_decodings_and_the_published_way(finder):
     errors = {}
     for options in ({"decoding": "dark"}, {"decoding": "quarter"}, {"decoding": "argmax"}, {"published": True}):

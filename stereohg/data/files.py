@@ -34,11 +34,12 @@ POINT_SUFFIXES = ".ply", ".npz"
 # --- images ---------------------------------------------------------------------------------------------------------
 
 
-def read_image(path: FilePath) -> np.ndarray:
+def read_image(path: FilePath, upright: bool = False) -> np.ndarray:
     """Any usual picture as RGB (H,W,3), uint8, or uint16 where the file has 16 bits a channel.
 
     Grey is replicated, palettes are looked up, alpha is dropped, and 9 to 15 bits become 16. The pixels are taken as
-    stored: an EXIF orientation is not applied, since it would turn epipolar lines upright.
+    stored: an EXIF orientation is not applied, since it would turn epipolar lines upright. ``upright`` applies it, as
+    phones' photographs of people want it.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -46,6 +47,11 @@ def read_image(path: FilePath) -> np.ndarray:
     """
     data = read_bytes(path)
     image, largest = _decode(path, data)
+    pixels = _pixels(path, data, image, largest)
+    return _turned(pixels, _orientation(image)) if upright else pixels
+
+
+def _pixels(path: FilePath, data: bytes, image: Image.Image, largest: int) -> np.ndarray:
     if largest > 255:  # of these Pillow would drop the lower byte
         deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if deep is None:
@@ -56,6 +62,13 @@ def read_image(path: FilePath) -> np.ndarray:
     if image.mode[0] in "IF":
         raise ValueError(f"{path} has pixels of Pillow's mode {image.mode!r}; a picture has 8 or 16 bits a channel")
     return np.array(image.convert("RGB"))
+
+
+def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """As EXIF's number says: from 5 on rows and columns change places, and then either may run backwards."""
+    pixels = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+    down, across = (-1 if orientation in backwards else 1 for backwards in ((3, 4, 7, 8), (2, 3, 6, 7)))
+    return np.ascontiguousarray(pixels[::down, ::across])
 
 
 def write_png(path: FilePath, image: np.ndarray) -> None:

@@ -104,7 +104,7 @@ class KeypointPredictor:
 
     def __call__(self, image: Picture, boxes: Sequence[Sequence[float]] | np.ndarray | None = None) -> Keypoints:
         """The keypoints of the people in the boxes; see ``predict_keypoints``."""
-        image = as_rgb(image)
+        image = as_rgb(image, upright=True)
         boxes = _checked_boxes(boxes, image.shape[:2])
         windows = [Window.of_box(box) for box in boxes]
         keypoints, scores = self.locate([image] * len(windows), windows)
@@ -155,7 +155,7 @@ def predict_keypoints(
 
     Args:
         image: a path, a PIL image, or an array (H,W,3), (H,W) or (H,W,4) of uint8, uint16, or floats in [0,1] or
-            [0,255].
+            [0,255]. A file is turned upright, as its EXIF orientation says; boxes and keypoints are in what is seen.
         model: a keypoint network, or the path of a weights file, ours or pytorch-pose's.
         boxes: (P,4) x, y, width, height of each person, pixels from the picture's corner (COCO); None is one person,
             the whole picture. The network sees a square a quarter wider than the box's longer side.

@@ -52,6 +52,7 @@ class Mpii(KeypointDataset):
     """
 
     mean = MEAN
+    upright = False  # the official tools are of MATLAB, which turns none
 
     def __init__(
         self,

@@ -164,6 +164,8 @@ class KeypointDataset(SampleDataset):
     noun = "people"
     mean = IMAGENET_MEAN
     """Of the set's pictures, RGB in [0,1]."""
+    upright = True
+    """Whether the annotations are of the pictures as they are seen, or of the pixels as they are stored."""
 
     def __init__(
         self,
@@ -218,7 +220,7 @@ class KeypointDataset(SampleDataset):
             ValueError: it is damaged; the message names it.
         """
         person = self.people[index]
-        image = read_image(person.image)
+        image = read_image(person.image, self.upright)
         if person.window is None:
             person = replace(person, window=Window.of_box((0, 0, *image.shape[1::-1])))
         return KeypointSample(person, image)
