@@ -179,6 +179,7 @@ def test_a_real_network_in_both_precisions():
     [
         ({"size": (250, 250)}, r"size is \(250, 250\); it is height and width of the crop, both multiples of 4"),
         ({"size": (128, 256), "published": True}, "the published crop is square"),
+        ({"decoding": "dark", "published": True}, "decoding is 'dark', and the published one 'quarter'"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"flip": True}, "skeleton unknown has no flip pairs, which flip needs; give skeleton="),
         ({"skeleton": MPII}, "the network has 3 keypoints, and skeleton mpii 16"),
@@ -482,6 +483,21 @@ def test_peaks_are_decoded_as_wide_as_they_were_learnt(monkeypatch):
     monkeypatch.setattr("stereohg.pose.prediction.decode", lambda *given: seen.append(given[1:]) or decode(*given))
     KeypointPredictor(model, size=(64, 64), sigma=1.5)(np.zeros((64, 64, 3), np.uint8))
     assert seen == [("dark", 1.5)]
+
+
+@pytest.mark.parametrize(
+    "action, option, value",
+    [
+        ("evaluate", "boxes", "nothere.json"),
+        ("evaluate", "least_score", "0.3"),
+        ("predict", "data", "coco"),
+        ("predict", "split", "val2017"),
+    ],
+)
+def test_options_that_would_change_nothing(weights, capsys, action, option, value):
+    assert main(["pose", action, ".", "--model", weights[16], f"--{option}", value]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"--{option} changes nothing when the action is {action}; leave it out" in told
 
 
 def test_a_prediction_of_nobody_is_no_success(tmp_path, weights, capsys):

@@ -24,6 +24,7 @@ from stereohg.pose.evaluation import THRESHOLDS, check_measure, evaluate_keypoin
 from stereohg.pose.keypoints import Keypoints, save_coco_results, save_csv
 from stereohg.pose.prediction import KeypointPredictor
 
+LEAST_SCORE = 0.1
 NAMES = {"pckh": "PCKh", "torso": "PCK of the torso", "person": "PCK of the person"}
 
 
@@ -37,9 +38,9 @@ def pose(
     split: str | None = None,
     size: int | None = None,
     flip: bool = False,
-    decoding: Decoding = "dark",
+    decoding: Decoding | None = None,
     published: bool = False,
-    least_score: float = 0.1,
+    least_score: float | None = None,
     device: str = "auto",
     precision: Precision = "auto",
 ) -> int:
@@ -60,15 +61,21 @@ def pose(
         split: evaluate: of the set; MPII has validation, LSP test, COCO val2017 if not named.
         size: height and width of the crops that the network sees; if not given, as it was trained, or 256.
         flip: the mean with the mirrored picture's heatmaps.
-        decoding: dark (sub-pixel), quarter (as published) or argmax.
+        decoding: dark (sub-pixel), quarter (as published) or argmax; if not given, dark.
         published: crops, decoding and rounding as pytorch-pose has them.
-        least_score: predict: keypoints of lower scores are not drawn.
+        least_score: predict: keypoints of lower scores are not drawn; if not given, 0.1.
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
 
     Returns:
         The exit status: 1 when a picture could not be read, or there is nobody in any.
     """
+    of_others = {"data": data, "split": split}
+    if action == "evaluate":
+        of_others = {"boxes": boxes, "least_score": least_score}
+    idle = next((name for name, value in of_others.items() if value is not None), None)
+    if idle is not None:
+        raise ValueError(f"--{idle} changes nothing when the action is {action}; leave it out")
     if model is None:
         raise ValueError("--model is needed: the path of a keypoint network's weights; none come with the package")
     network = load_model(model)
@@ -83,6 +90,7 @@ def pose(
     if output is None:
         raise ValueError("--output is needed: the folder for the keypoints and pictures")
     predictor = KeypointPredictor(network, device, precision, **options)
+    least_score = LEAST_SCORE if least_score is None else least_score
     return _predict(predictor, source, boxes, console, output, least_score)
 
 

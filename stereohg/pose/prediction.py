@@ -38,7 +38,7 @@ class KeypointPredictor:
         size: (H,W) of the crops, multiples of 4; what is no multiple of 64 is padded for the network. None is what the
             card says of the training, or 256x256.
         flip: the mean with the mirrored crop's heatmaps.
-        decoding: "dark", "quarter" or "argmax"; see ``decode``.
+        decoding: "dark", "quarter" or "argmax"; see ``decode``. None is "dark", or, as published, "quarter".
         sigma: of the peaks that the network learnt, for "dark"; None is what the card says of the training, or 1.
         published: crops, decoding and rounding are pytorch-pose's (``PublishedCrop``, "quarter"), for its figures.
         skeleton: of the network's keypoints; None is the one in its card, or MPII's 16, COCO's 17 or LSP's 14.
@@ -56,7 +56,7 @@ class KeypointPredictor:
         *,
         size: tuple[int, int] | None = None,
         flip: bool = False,
-        decoding: Decoding = "dark",
+        decoding: Decoding | None = None,
         sigma: float | None = None,
         published: bool = False,
         skeleton: Skeleton | None = None,
@@ -72,6 +72,8 @@ class KeypointPredictor:
         check_size(size)
         if published and size[0] != size[1]:
             raise ValueError(f"size is {size}; the published crop is square")
+        if published and decoding not in (None, "quarter"):
+            raise ValueError(f"decoding is {decoding!r}, and the published one 'quarter'; give either, or published")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
         self.skeleton = skeleton or _skeleton(card, model.num_keypoints)
@@ -87,7 +89,7 @@ class KeypointPredictor:
         self.model = ready_for_inference(model).to(self.device)
         self.normalisation = card.get("normalisation", {})
         self.size, self.flip, self.batch_size = tuple(size), flip, batch_size
-        self.decoding, self.published = "quarter" if published else decoding, published
+        self.decoding, self.published = decoding or ("quarter" if published else "dark"), published
         self.sigma = (settings.get("targets") or {}).get("sigma", Targets.sigma) if sigma is None else sigma
 
     @torch.inference_mode()
@@ -147,7 +149,7 @@ def predict_keypoints(
     precision: Precision = "auto",
     size: tuple[int, int] | None = None,
     flip: bool = False,
-    decoding: Decoding = "dark",
+    decoding: Decoding | None = None,
     published: bool = False,
     skeleton: Skeleton | None = None,
 ) -> Keypoints:
