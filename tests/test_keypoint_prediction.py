@@ -461,6 +461,9 @@ def test_evaluate_command_on_lsp_with_a_network_of_mpiis_keypoints(tmp_path, wei
     options = ["--data", "lsp", "--model", weights[16], "--size", "64"]
     assert main(["pose", "evaluate", str(root), *options]) == 0
     assert "PCK of the torso at 0.2" in capsys.readouterr().out
+    extended = trees.lsp_extended(tmp_path / "extended")
+    assert main(["pose", "evaluate", str(extended), "--data", "lsp_extended", *options[2:]]) == 0
+    assert "3 people, 0 skipped" in capsys.readouterr().out
     assert main(["pose", "evaluate", str(root), *options[:2], "--model", weights[17]]) == 1
     assert "the network has 17 keypoints, and skeleton lsp 14" in capsys.readouterr().err
 

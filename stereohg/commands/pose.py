@@ -149,7 +149,7 @@ def _dataset(data: KeypointData | None, source: Path, split: str | None, network
     if data is None:
         raise ValueError(f"--data says which set {source} is: one of {', '.join(KEYPOINT_DATASETS)}")
     options = {}
-    if data == "lsp" and getattr(network, "num_keypoints", None) == len(MPII):
+    if data in ("lsp", "lsp_extended") and getattr(network, "num_keypoints", None) == len(MPII):
         options["skeleton"] = MPII
     root = source if KEYPOINT_DATASETS[data].has_root else None  # the command wants a word there
     return create_keypoint_dataset(data, root, split, on_error="skip", **options)
