@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -321,8 +322,41 @@ def test_boxes(tmp_path):
     entries = [{"image_id": 1, "category_id": category, "bbox": [category, 2, 3, 4]} for category in (1, 3)]
     (tmp_path / "b.json").write_text(json.dumps(entries))
     assert read_boxes(tmp_path / "b.json") == {"1": [(1, 2, 3, 4)]}  # a car is no person
-    boxes = {"0": [(1, 2, 3, 4)], "000000": [(5, 6, 7, 8)]}
-    assert boxes_of(tmp_path / "000000.png", boxes) == [(1, 2, 3, 4), (5, 6, 7, 8)]
+
+
+def test_boxes_of_low_scores_are_left_out(tmp_path):
+    lines = ["a.png,1,2,3,4,0.29", "a.png,5,6,7,8,0.3", "a.png,9,9,9,9,", "b.png,1,2,3,4,0.1"]
+    (tmp_path / "b.csv").write_text("\n".join(["image,x,y,width,height,score", *lines]))
+    assert read_boxes(tmp_path / "b.csv") == {"a.png": [(5, 6, 7, 8), (9, 9, 9, 9)]}
+    assert len(read_boxes(tmp_path / "b.csv", least_score=0.1)["a.png"]) == 3
+    scores = ({"score": 0.001}, {"score": 0.99}, {"score": None}, {})
+    entries = [{"image_id": 1, "bbox": [number, 2, 3, 4], **score} for number, score in enumerate(scores)]
+    (tmp_path / "b.json").write_text(json.dumps(entries))
+    assert [box[0] for box in read_boxes(tmp_path / "b.json")["1"]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "name, image",
+    [
+        ("imgs/a.png", "data/imgs/a.png"),
+        ("imgs/a", "data/imgs/a.png"),
+        ("./imgs/a.png", "imgs/a.png"),
+        ("data/imgs/a.png", "a.png"),
+        ("1", "01.png"),
+        ("0", "0000.png"),
+    ],
+)
+def test_boxes_find_their_picture(tmp_path, monkeypatch, name, image):
+    (tmp_path / "data/imgs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "data/imgs" if image == "a.png" else tmp_path)
+    (tmp_path / "b.json").write_text(json.dumps([{"file_name": name, "bbox": [1, 2, 3, 4]}]))
+    assert boxes_of(Path(image), read_boxes(tmp_path / "b.json")) == [(1, 2, 3, 4)]
+
+
+def test_boxes_of_other_pictures_are_not_taken():
+    boxes = {name: [(number, 2, 3, 4)] for number, name in enumerate(("1", "01", "x/a.png", "a1", "1.jpg"))}
+    for image, numbers in (("01.png", [1]), ("001.png", [0]), ("y/a.png", []), ("a01.png", []), ("xx/a.png", [])):
+        assert [box[0] for box in boxes_of(Path(image), boxes)] == numbers
 
 
 @pytest.mark.parametrize(
@@ -332,8 +366,9 @@ def test_boxes(tmp_path):
         ("b.csv", "image,x,y\n", "has no column width; needed are image, x, y, width, height"),
         ("b.csv", "image,x,y,width,height\na,1,2,3,\n", "line 2: .* is no box"),
         ("b.csv", "image,x,y,width,height\na,1,2,3,0\n", "line 2: the box is 3x0"),
+        ("b.csv", "image,x,y,width,height,score\na,1,2,3,4,sure\n", "line 2: .* of score sure is no box"),
         ("b.json", '{"bbox": 1}', "is no list of boxes in COCO's form"),
-        ("b.json", '[{"image_id": 1, "bbox": [1]}]', r"entry 1: \[1\] is no box"),
+        ("b.json", '[{"image_id": 1, "bbox": [1]}]', r"entry 1: \[1\] of score None is no box"),
         ("b.json", "[3]", "is no list of boxes in COCO's form"),
         (
             "b.json",

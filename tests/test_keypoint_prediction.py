@@ -354,12 +354,17 @@ def test_predict_command(tmp_path, weights, capsys):
     folder, output = tmp_path / "in", tmp_path / "out"
     trees.save_pictures(folder, "000000000139.jpg", "b.png", "c.png")
     (folder / "broken.png").write_bytes(b"no picture")
-    lines = ["139,1,2,30,40", "139,50,2,30,40", "b.png,0,0,20,20", "broken.png,0,0,1,1"]
-    (tmp_path / "boxes.csv").write_text("\n".join(["image,x,y,width,height", *lines]))
+    lines = ["139,1,2,30,40", "139,50,2,30,40,0.9", "139,5,2,30,40,0.001", "b.png,0,0,20,20", "broken.png,0,0,1,1"]
+    (tmp_path / "boxes.csv").write_text("\n".join(["image,x,y,width,height,score", *lines]))
     options = ["--model", weights[16], "--size", "64", "--boxes", str(tmp_path / "boxes.csv")]
     assert main(["pose", "predict", str(folder), "-o", str(output), *options]) == 1
     told = capsys.readouterr().out
-    assert "3 people in 2 pictures" in told and "c.png: no boxes in" in told and "failed: broken.png: " in told
+    assert (
+        "3 people in 2 pictures" in told
+        and "c.png: no boxes in" in told
+        and "of scores from 0.3" in told
+        and "failed: broken.png: " in told
+    )
     results = json.loads((output / "keypoints.json").read_text())
     assert [result["image_id"] for result in results] == [139, 139, "b"] and len(results[0]["keypoints"]) == 48
     with (output / "keypoints.csv").open() as file:
@@ -489,18 +494,19 @@ def test_peaks_are_decoded_as_wide_as_they_were_learnt(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "action, option, value",
+    "action, option, value, when",
     [
-        ("evaluate", "boxes", "nothere.json"),
-        ("evaluate", "least_score", "0.3"),
-        ("predict", "data", "coco"),
-        ("predict", "split", "val2017"),
+        ("evaluate", "boxes", "nothere.json", "to evaluate"),
+        ("evaluate", "least_score", "0.3", "to evaluate"),
+        ("evaluate", "least_box_score", "0.5", "to evaluate"),
+        ("predict", "data", "coco", "to predict"),
+        ("predict", "split", "val2017", "to predict"),
+        ("predict", "least_box_score", "0.5", "without --boxes"),
     ],
 )
-def test_options_that_would_change_nothing(weights, capsys, action, option, value):
+def test_options_that_would_change_nothing(weights, capsys, action, option, value, when):
     assert main(["pose", action, ".", "--model", weights[16], f"--{option}", value]) == 1
-    told = " ".join(capsys.readouterr().err.split())
-    assert f"--{option} changes nothing when the action is {action}; leave it out" in told
+    assert f"--{option} changes nothing {when}; leave it out" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_prediction_of_nobody_is_no_success(tmp_path, weights, capsys):

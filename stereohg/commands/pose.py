@@ -13,6 +13,7 @@ from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console, tell_some
 from stereohg.data.files import write_json, write_png
 from stereohg.data.pairs import is_picture
+from stereohg.data.people.boxes import LEAST_SCORE as LEAST_BOX_SCORE
 from stereohg.data.people.boxes import boxes_of, read_boxes
 from stereohg.data.people.registry import KEYPOINT_DATASETS, KeypointData, create_keypoint_dataset, measure_of
 from stereohg.data.people.samples import KeypointDataset
@@ -40,7 +41,8 @@ def pose(
     flip: bool = False,
     decoding: Decoding | None = None,
     published: bool = False,
-    least_score: float | None = None,
+    least_score: float = LEAST_SCORE,
+    least_box_score: float = LEAST_BOX_SCORE,
     device: str = "auto",
     precision: Precision = "auto",
 ) -> int:
@@ -63,19 +65,20 @@ def pose(
         flip: the mean with the mirrored picture's heatmaps.
         decoding: dark (sub-pixel), quarter (as published) or argmax; if not given, dark.
         published: crops, decoding and rounding as pytorch-pose has them.
-        least_score: predict: keypoints of lower scores are not drawn; if not given, 0.1.
+        least_score: predict: keypoints of lower scores are not drawn.
+        least_box_score: predict: boxes of lower scores are left out; those without a score are not.
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
 
     Returns:
         The exit status: 1 when a picture could not be read, or there is nobody in any.
     """
-    of_others = {"data": data, "split": split}
+    boxed, drawn, chosen = boxes is not None, least_score != LEAST_SCORE, least_box_score != LEAST_BOX_SCORE
     if action == "evaluate":
-        of_others = {"boxes": boxes, "least_score": least_score}
-    idle = next((name for name, value in of_others.items() if value is not None), None)
-    if idle is not None:
-        raise ValueError(f"--{idle} changes nothing when the action is {action}; leave it out")
+        _refuse("to evaluate", boxes=boxed, least_score=drawn, least_box_score=chosen)
+    else:
+        _refuse("to predict", data=data is not None, split=split is not None)
+        _refuse("without --boxes", least_box_score=chosen and not boxed)
     if model is None:
         raise ValueError("--model is needed: the path of a keypoint network's weights; none come with the package")
     network = load_model(model)
@@ -90,14 +93,26 @@ def pose(
     if output is None:
         raise ValueError("--output is needed: the folder for the keypoints and pictures")
     predictor = KeypointPredictor(network, device, precision, **options)
-    least_score = LEAST_SCORE if least_score is None else least_score
-    return _predict(predictor, source, boxes, console, output, least_score)
+    return _predict(predictor, source, boxes, console, output, least_score, least_box_score)
+
+
+def _refuse(when: str, **given: bool) -> None:
+    """Raises ValueError where an option is given that would change nothing."""
+    for name, is_given in given.items():
+        if is_given:
+            raise ValueError(f"--{name} changes nothing {when}; leave it out")
 
 
 def _predict(
-    predictor: KeypointPredictor, source: Path, boxes: Path | None, console: Console, output: Path, least_score: float
+    predictor: KeypointPredictor,
+    source: Path,
+    boxes: Path | None,
+    console: Console,
+    output: Path,
+    least_score: float,
+    least_box_score: float,
 ) -> int:
-    known = None if boxes is None else read_boxes(boxes)
+    known = None if boxes is None else read_boxes(boxes, least_box_score)
     pictures = {path: output / f"{path.stem}_keypoints.png" for path in _pictures(source)}
     written = [output / name for name in ("keypoints.json", "keypoints.csv")]
     check_outputs([*pictures.values(), *written], [*pictures, *([boxes] if boxes else [])])
@@ -108,7 +123,7 @@ def _predict(
         for picture in progress.track(pictures, description="predicting"):
             own = None if known is None else boxes_of(picture, known)
             if own == []:
-                console.print(f"{picture.name}: no boxes in {boxes}", style="yellow")
+                console.print(f"{picture.name}: no boxes in {boxes} of scores from {least_box_score:g}", style="yellow")
                 continue
             try:
                 found = results[picture] = predictor(picture, own)
