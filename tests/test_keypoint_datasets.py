@@ -47,9 +47,23 @@ def test_skeletons_of_ones_own():
     for right, left in (("knee_right", "knee_left"), ("R_knee", "L_knee"), ("rknee", "lknee"), ("kneeR", "kneeL")):
         assert Skeleton.from_names("own", ("nose", left, right)).flip_pairs == ((2, 1),)
     assert Skeleton.from_names("own", ("bar", "bal", "shoulder")).flip_pairs == ()
-    corners = ("right_eye_r", "right_eye_l", "left_eye_r", "left_eye_l")
-    assert Skeleton.from_names("eyes", corners).flip_pairs == ((0, 2), (1, 3))
+    for two in ("kneeRt", "kneeLt"), ("hip_r_1", "hip_l_1"), ("rtHip", "ltHip"), ("knee.Rt", "knee.Lt"):
+        assert Skeleton.from_names("own", ("nose", *two)).flip_pairs == ((1, 2),)
     assert Skeleton.from_dict(json.loads(json.dumps(dataclasses.asdict(MPII)))) == MPII
+
+
+def test_names_with_two_sides_exchange_both():
+    """The right eye's left corner is the inner one; in the mirror it is the left eye's right corner."""
+    corners = ("right_eye_right_corner", "right_eye_left_corner", "left_eye_right_corner", "left_eye_left_corner")
+    assert Skeleton.from_names("eyes", corners).flip_pairs == ((0, 3), (1, 2))
+    short = ("right_eye_r", "right_eye_l", "left_eye_r", "left_eye_l")
+    assert Skeleton.from_names("eyes", short).flip_pairs == ((0, 3), (1, 2))
+
+
+def test_pairs_are_of_names_that_find_each_other():
+    """A third name that finds one of a pair is in none."""
+    own = Skeleton.from_names("own", ("left_l", "right_l", "right_r"))
+    assert own.flip_pairs == ((2, 0),)
 
 
 @pytest.mark.parametrize(
@@ -406,6 +420,15 @@ def test_a_mirrored_example_exchanges_the_sides(tmp_path):
     np.testing.assert_allclose(mirrored.image, plain.image[:, ::-1], atol=2e-2)
     np.testing.assert_allclose(mirrored.heatmaps, plain.heatmaps[MPII.flip_order][..., ::-1], atol=1e-5)
     np.testing.assert_array_equal(mirrored.weight, plain.weight[MPII.flip_order])
+
+
+def test_people_without_sides_are_not_mirrored(tmp_path):
+    (tmp_path / "keypoints.csv").write_text("image,a_x,a_y,b_x,b_y\na.png,1,2,3,4\n")
+    with pytest.raises(ValueError, match="skeleton keypoints has no flip pairs, which mirrored people need; name the"):
+        KeypointFolder(tmp_path, augmentation=Augmentation())
+    assert len(KeypointFolder(tmp_path, augmentation=Augmentation(mirrored=0))) == 1
+    (tmp_path / "keypoints.csv").write_text("image,a_x,a_y\na.png,1,2\n")
+    assert len(KeypointFolder(tmp_path, augmentation=Augmentation())) == 1  # one keypoint changes places with none
 
 
 def test_published_examples_have_whole_cells_and_count_what_is_seen(tmp_path):
