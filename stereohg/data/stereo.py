@@ -12,6 +12,7 @@ without ground truth has no valid pixel.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from os.path import isfile  # False where a folder may not be read, such as lost+found
 from pathlib import Path
 from typing import NamedTuple
 
@@ -183,7 +184,7 @@ def files_named(folder: Path, name: str) -> dict[str, Path]:
     """The file of this name in each folder that lies in ``folder``, by that folder's name."""
     if not folder.is_dir():
         return {}
-    return {scene: folder / scene / name for scene in sorted(os.listdir(folder)) if (folder / scene / name).is_file()}
+    return {scene: folder / scene / name for scene in sorted(os.listdir(folder)) if isfile(folder / scene / name)}
 
 
 def read_positive(path: Path, scale: float | None = None) -> tuple[np.ndarray, np.ndarray]:
