@@ -306,6 +306,8 @@ def test_a_known_skeleton_is_found_by_its_names(tmp_path):
         ("image,a_x,a_y\na.png,1,\n", "line 2: a has one of x and y"),
         ("image,a_x,a_y\n,1,2\n", "line 2: a line has an image"),
         ("image,a_x,a_y,x,y,width,height\na.png,1,2,0,0,0,5\n", "line 2: the box is 0x5 pixels"),
+        ("image,a_x,a_y,x,y,width,height\na.png,1,2,10,20,100,,\n", "line 2: the box has no height; it has x, y"),
+        ("image,a_x,a_y,width,height\na.png,1,2,10,20\n", "line 2: the box has no x"),
         ("image,a_x,a_y\na.png,,\n", "KeypointFolder has nobody in it, beside 1 with no keypoint labelled"),
         ("image,a_x,a_y\n", "KeypointFolder has nobody in it"),
     ],
