@@ -147,11 +147,11 @@ def sparsification_area(
         steps: shares at which the curves are taken.
 
     Raises:
-        ValueError: no pixel is valid, or there is no error to put in order.
+        ValueError: no pixel is valid, or the errors are all the same.
     """
     error = np.abs(prediction[valid].astype(np.float64) - truth[valid])
-    if not error.size or not error.any():
-        raise ValueError("no valid pixel has an error, so there is nothing to put in order")
+    if not error.size or error.min() == error.max():
+        raise ValueError("no valid pixel has an error of its own, so there is nothing to put in order")
     kept = np.unique(np.ceil(error.size * np.arange(1, steps + 1) / steps).astype(int))
 
     def curve(order: np.ndarray) -> np.ndarray:

@@ -17,11 +17,17 @@ def sgbm_disparity(left: Picture, right: Picture, max_disp: int = 192) -> np.nda
     pixels without an answer take the lower of their row's nearest answers: what is hidden is background.
 
     Raises:
-        ValueError: ``max_disp`` is no positive multiple of 16, or a picture narrower than 3 pixels.
+        ValueError: ``max_disp`` is no positive multiple of 16, or the pictures are of two sizes or narrower than 3
+            pixels.
     """
     if max_disp < FRACTION or max_disp % FRACTION:
         raise ValueError(f"max_disp is {max_disp}; for StereoSGBM it must be a positive multiple of {FRACTION}")
     left, right = as_rgb(left), as_rgb(right)
+    if left.shape != right.shape:
+        raise ValueError(
+            f"left is {left.shape[1]}x{left.shape[0]} and right {right.shape[1]}x{right.shape[0]} (width x height); a "
+            "rectified pair has one size"
+        )
     if left.shape[1] < NARROWEST:
         raise ValueError(f"the pictures are {left.shape[1]} pixels wide; StereoSGBM wants {NARROWEST} at least")
     matcher = cv2.StereoSGBM_create(

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stereohg.data.files import clear_leftovers, read_disparity, replacing
+from stereohg.data.files import clear_leftovers, read_disparity, read_json, replacing, write_json
 from stereohg.data.videos import ReadPair, Source, VideoWriter
 from stereohg.prediction import PairWarning, Predictor
 from stereohg.visual import STRAY, colour_disparity
@@ -114,7 +114,7 @@ def _open_folder(folder: Path, settings: dict) -> None:
     path = folder / SETTINGS
     settings = json.loads(json.dumps(settings, default=str))
     if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = read_json(path)
         decide = (settings.keys() | before.keys()) - {"rate"}  # no disparity depends on that
         other = sorted(key for key in decide if settings.get(key) != before.get(key))
         if other:
@@ -126,8 +126,7 @@ def _open_folder(folder: Path, settings: dict) -> None:
         raise ValueError(
             f"{folder} has other files in it, and no {SETTINGS} of a video's frames; choose another output"
         )
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    write_json(path, settings)
     clear_leftovers(folder)
 
 

@@ -292,6 +292,15 @@ def test_opencv(tmp_path):
         read_rig(intrinsics)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_key(tmp_path):
+    write_calibration(tmp_path / "calibration.yml", CALIBRATION)
+    middlebury, kitti = written(tmp_path, MIDDLEBURY), written(tmp_path, KITTI_ODOMETRY[75:], "p2.txt")
+    for path in (middlebury, kitti, ros_pair(tmp_path), tmp_path / "calibration.yml"):
+        plain = read_calibration(path)
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+        assert read_calibration(path) == plain
+
+
 def test_ours_come_back_as_they_were(tmp_path):
     write_rig(tmp_path / "rig.yml", rig(), {"epipolar_error": 0.1})
     found, truth = read_rig(tmp_path / "rig.yml"), rig()

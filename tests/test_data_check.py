@@ -1,6 +1,8 @@
 """``stereohg data check``: what is there, and in words what is wrong."""
 
+import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,6 +145,31 @@ def test_options_of_ones_own_set(tmp_path, capsys):
     trees.eth3d(tmp_path / "eth3d")
     problems = check_data(tmp_path / "eth3d", options={"scale": 2}).problems
     assert "only a set of one's own has options (scale)" in problems
+
+
+def test_an_option_that_there_is_not(tmp_path):
+    trees.own_folders(tmp_path)
+    (problem,) = check_data(tmp_path, options={"foo": 3}).problems
+    assert problem.startswith("pairs: folder cannot be made with") and "'foo'" in problem
+
+
+def test_folders_that_may_not_be_read_are_skipped(tmp_path, small, monkeypatch):
+    def may_be_read(function):
+        def guarded(path, *rest, **options):
+            if "lost+found" in str(path) and (function is os.listdir or Path(path).name != "lost+found"):
+                raise PermissionError(path)
+            return function(path, *rest, **options)
+
+        return guarded
+
+    for name in ("a", "b"):
+        (tmp_path / name / "lost+found").mkdir(parents=True)
+    trees.kitti(tmp_path / "a/kitti", 2015)
+    trees.middlebury2014(tmp_path / "b")
+    monkeypatch.setattr(os, "listdir", may_be_read(os.listdir))
+    monkeypatch.setattr(os, "stat", may_be_read(os.stat))
+    assert "kitti is laid out as KITTI 2015" in check_data(tmp_path / "a").problems[0]
+    assert check_data(tmp_path / "b").problems == []
 
 
 def test_malformed_lists_are_told(tmp_path):

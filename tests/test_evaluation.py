@@ -449,6 +449,15 @@ def test_pages_of_cropped_pictures_have_a_cropped_calibration(tmp_path):
     assert (x, y) == pytest.approx((311.193 - 357, 254.877 - 244))
 
 
+def test_a_calibration_of_other_pictures_loses_no_metrics(kitti, stand_in):
+    calibration = "P2: 700 0 600 0 0 700 180 0 0 0 1 0\nP3: 700 0 600 -350 0 700 180 0 0 0 1 0\nS_rect_02: 8 4"
+    (kitti / "training/calib_cam_to_cam").mkdir()
+    (kitti / "training/calib_cam_to_cam/000000.txt").write_text(calibration)
+    with pytest.raises(ValueError, match="the calibration is of 8x4 pictures, and this one is 96x48"):
+        command("kitti2015", kitti, output=kitti / "out", figures=1, html=True)
+    assert json.loads((kitti / "out" / "metrics.json").read_text())["sets"]
+
+
 def test_what_the_command_does_not_take(tmp_path):
     with pytest.raises(ValueError, match="--data says which set"):
         command(root=tmp_path)

@@ -13,6 +13,7 @@ from PIL import Image
 from stereohg.data.files import (
     read_disparity,
     read_image,
+    read_json,
     read_pfm,
     replacing,
     write_disparity,
@@ -120,6 +121,52 @@ def test_read_image_takes_any_size(tmp_path, monkeypatch):
     assert read_image(tmp_path / "large.png").shape == (8, 8, 3)
     with pytest.raises(Image.DecompressionBombError):
         Image.open(tmp_path / "large.png")
+
+
+@pytest.mark.parametrize("read", [read_image, read_disparity])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_is_not_turned_unawares(tmp_path, kind, read):
+    Image.fromarray(DEPTHS.astype(kind)).save(tmp_path / "a.tif", tiffinfo={274: 6})
+    with pytest.raises(ValueError, match=r"a.tif is a TIFF that is to be turned .*orientation is 6\); save its pixels"):
+        read(tmp_path / "a.tif")
+
+
+def test_a_tiff_of_orientation_1_is_as_it_is(tmp_path):
+    Image.fromarray(DEPTHS).save(tmp_path / "a.tif", tiffinfo={274: 1})
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif")[..., 0], DEPTHS)
+    Image.fromarray(DEPTHS.astype(np.float32)).save(tmp_path / "d.tif", tiffinfo={274: 1})
+    np.testing.assert_array_equal(read_disparity(tmp_path / "d.tif")[0], DEPTHS)
+
+
+def save_turned(path, pixels, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(pixels).save(path, exif=exif)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_read_image_turns_a_picture_upright_where_it_is_asked_to(tmp_path, kind):
+    stored = np.array([[1, 2, 3], [4, 5, 6]], kind)
+    seen = {
+        1: stored,
+        2: [[3, 2, 1], [6, 5, 4]],  # mirrored
+        3: [[6, 5, 4], [3, 2, 1]],
+        4: [[4, 5, 6], [1, 2, 3]],
+        5: [[1, 4], [2, 5], [3, 6]],
+        6: [[4, 1], [5, 2], [6, 3]],  # turned clockwise, as a phone held upright wants it
+        7: [[6, 3], [5, 2], [4, 1]],
+        8: [[3, 6], [2, 5], [1, 4]],
+        9: stored,  # there is no such number
+    }
+    for orientation, expected in seen.items():
+        save_turned(tmp_path / "a.png", stored, orientation)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png")[..., 0], stored)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png", upright=True)[..., 0], expected)
+
+
+def test_a_damaged_exif_turns_nothing(tmp_path, rgb):
+    Image.fromarray(rgb).save(tmp_path / "a.png", exif=b"Exif\0\0no header")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", upright=True), rgb)
 
 
 def test_read_image_refuses_what_is_no_picture(tmp_path):
@@ -452,6 +499,21 @@ def test_write_disparity_refuses_what_is_no_map(tmp_path):
             write_disparity(tmp_path / "d.pfm", disparity, valid)
     with pytest.raises(ValueError, match="not finite at 1 pixels that are marked valid"):
         write_disparity(tmp_path / "d.pfm", np.array([[np.nan, 1.0]]), np.ones((1, 2), bool))
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def test_read_json(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b'\xef\xbb\xbf{"a": [1, 2.5]}')  # with a byte order mark
+    assert read_json(path) == {"a": [1, 2.5]}
+    for broken in (b'{"a": ', b"\xff"):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match="a.json is no whole JSON .*; copy or download it again"):
+            read_json(path)
+    with pytest.raises(FileNotFoundError, match="b.json does not exist"):
+        read_json(tmp_path / "b.json")
 
 
 # --- whole or not at all --------------------------------------------------------------------------------------------

@@ -4,10 +4,12 @@ import dataclasses
 import json
 import math
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.io import savemat
 from torch.utils.data import DataLoader
 
@@ -45,9 +47,23 @@ def test_skeletons_of_ones_own():
     for right, left in (("knee_right", "knee_left"), ("R_knee", "L_knee"), ("rknee", "lknee"), ("kneeR", "kneeL")):
         assert Skeleton.from_names("own", ("nose", left, right)).flip_pairs == ((2, 1),)
     assert Skeleton.from_names("own", ("bar", "bal", "shoulder")).flip_pairs == ()
-    corners = ("right_eye_r", "right_eye_l", "left_eye_r", "left_eye_l")
-    assert Skeleton.from_names("eyes", corners).flip_pairs == ((0, 2), (1, 3))
+    for two in ("kneeRt", "kneeLt"), ("hip_r_1", "hip_l_1"), ("rtHip", "ltHip"), ("knee.Rt", "knee.Lt"):
+        assert Skeleton.from_names("own", ("nose", *two)).flip_pairs == ((1, 2),)
     assert Skeleton.from_dict(json.loads(json.dumps(dataclasses.asdict(MPII)))) == MPII
+
+
+def test_names_with_two_sides_exchange_both():
+    """The right eye's left corner is the inner one; in the mirror it is the left eye's right corner."""
+    corners = ("right_eye_right_corner", "right_eye_left_corner", "left_eye_right_corner", "left_eye_left_corner")
+    assert Skeleton.from_names("eyes", corners).flip_pairs == ((0, 3), (1, 2))
+    short = ("right_eye_r", "right_eye_l", "left_eye_r", "left_eye_l")
+    assert Skeleton.from_names("eyes", short).flip_pairs == ((0, 3), (1, 2))
+
+
+def test_pairs_are_of_names_that_find_each_other():
+    """A third name that finds one of a pair is in none."""
+    own = Skeleton.from_names("own", ("left_l", "right_l", "right_r"))
+    assert own.flip_pairs == ((2, 0),)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +254,7 @@ def test_broken_annotations_are_named_or_left_out(tmp_path, change, message):
 
 
 def test_coco_errors(tmp_path):
-    with pytest.raises(FileNotFoundError, match="person_keypoints_val2017.json is not there"):
+    with pytest.raises(FileNotFoundError, match="person_keypoints_val2017.json does not exist"):
         CocoKeypoints(tmp_path)
     path = trees.coco(tmp_path) / "annotations/person_keypoints_val2017.json"
     assert len(CocoKeypoints(tmp_path, annotations=path)) == 3
@@ -290,6 +306,8 @@ def test_a_known_skeleton_is_found_by_its_names(tmp_path):
         ("image,a_x,a_y\na.png,1,\n", "line 2: a has one of x and y"),
         ("image,a_x,a_y\n,1,2\n", "line 2: a line has an image"),
         ("image,a_x,a_y,x,y,width,height\na.png,1,2,0,0,0,5\n", "line 2: the box is 0x5 pixels"),
+        ("image,a_x,a_y,x,y,width,height\na.png,1,2,10,20,100,,\n", "line 2: the box has no height; it has x, y"),
+        ("image,a_x,a_y,width,height\na.png,1,2,10,20\n", "line 2: the box has no x"),
         ("image,a_x,a_y\na.png,,\n", "KeypointFolder has nobody in it, beside 1 with no keypoint labelled"),
         ("image,a_x,a_y\n", "KeypointFolder has nobody in it"),
     ],
@@ -320,8 +338,41 @@ def test_boxes(tmp_path):
     entries = [{"image_id": 1, "category_id": category, "bbox": [category, 2, 3, 4]} for category in (1, 3)]
     (tmp_path / "b.json").write_text(json.dumps(entries))
     assert read_boxes(tmp_path / "b.json") == {"1": [(1, 2, 3, 4)]}  # a car is no person
-    boxes = {"0": [(1, 2, 3, 4)], "000000": [(5, 6, 7, 8)]}
-    assert boxes_of(tmp_path / "000000.png", boxes) == [(1, 2, 3, 4), (5, 6, 7, 8)]
+
+
+def test_boxes_of_low_scores_are_left_out(tmp_path):
+    lines = ["a.png,1,2,3,4,0.29", "a.png,5,6,7,8,0.3", "a.png,9,9,9,9,", "b.png,1,2,3,4,0.1"]
+    (tmp_path / "b.csv").write_text("\n".join(["image,x,y,width,height,score", *lines]))
+    assert read_boxes(tmp_path / "b.csv") == {"a.png": [(5, 6, 7, 8), (9, 9, 9, 9)]}
+    assert len(read_boxes(tmp_path / "b.csv", least_score=0.1)["a.png"]) == 3
+    scores = ({"score": 0.001}, {"score": 0.99}, {"score": None}, {})
+    entries = [{"image_id": 1, "bbox": [number, 2, 3, 4], **score} for number, score in enumerate(scores)]
+    (tmp_path / "b.json").write_text(json.dumps(entries))
+    assert [box[0] for box in read_boxes(tmp_path / "b.json")["1"]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "name, image",
+    [
+        ("imgs/a.png", "data/imgs/a.png"),
+        ("imgs/a", "data/imgs/a.png"),
+        ("./imgs/a.png", "imgs/a.png"),
+        ("data/imgs/a.png", "a.png"),
+        ("1", "01.png"),
+        ("0", "0000.png"),
+    ],
+)
+def test_boxes_find_their_picture(tmp_path, monkeypatch, name, image):
+    (tmp_path / "data/imgs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "data/imgs" if image == "a.png" else tmp_path)
+    (tmp_path / "b.json").write_text(json.dumps([{"file_name": name, "bbox": [1, 2, 3, 4]}]))
+    assert boxes_of(Path(image), read_boxes(tmp_path / "b.json")) == [(1, 2, 3, 4)]
+
+
+def test_boxes_of_other_pictures_are_not_taken():
+    boxes = {name: [(number, 2, 3, 4)] for number, name in enumerate(("1", "01", "x/a.png", "a1", "1.jpg"))}
+    for image, numbers in (("01.png", [1]), ("001.png", [0]), ("y/a.png", []), ("a01.png", []), ("xx/a.png", [])):
+        assert [box[0] for box in boxes_of(Path(image), boxes)] == numbers
 
 
 @pytest.mark.parametrize(
@@ -331,8 +382,9 @@ def test_boxes(tmp_path):
         ("b.csv", "image,x,y\n", "has no column width; needed are image, x, y, width, height"),
         ("b.csv", "image,x,y,width,height\na,1,2,3,\n", "line 2: .* is no box"),
         ("b.csv", "image,x,y,width,height\na,1,2,3,0\n", "line 2: the box is 3x0"),
+        ("b.csv", "image,x,y,width,height,score\na,1,2,3,4,sure\n", "line 2: .* of score sure is no box"),
         ("b.json", '{"bbox": 1}', "is no list of boxes in COCO's form"),
-        ("b.json", '[{"image_id": 1, "bbox": [1]}]', r"entry 1: \[1\] is no box"),
+        ("b.json", '[{"image_id": 1, "bbox": [1]}]', r"entry 1: \[1\] of score None is no box"),
         ("b.json", "[3]", "is no list of boxes in COCO's form"),
         (
             "b.json",
@@ -370,6 +422,15 @@ def test_a_mirrored_example_exchanges_the_sides(tmp_path):
     np.testing.assert_allclose(mirrored.image, plain.image[:, ::-1], atol=2e-2)
     np.testing.assert_allclose(mirrored.heatmaps, plain.heatmaps[MPII.flip_order][..., ::-1], atol=1e-5)
     np.testing.assert_array_equal(mirrored.weight, plain.weight[MPII.flip_order])
+
+
+def test_people_without_sides_are_not_mirrored(tmp_path):
+    (tmp_path / "keypoints.csv").write_text("image,a_x,a_y,b_x,b_y\na.png,1,2,3,4\n")
+    with pytest.raises(ValueError, match="skeleton keypoints has no flip pairs, which mirrored people need; name the"):
+        KeypointFolder(tmp_path, augmentation=Augmentation())
+    assert len(KeypointFolder(tmp_path, augmentation=Augmentation(mirrored=0))) == 1
+    (tmp_path / "keypoints.csv").write_text("image,a_x,a_y\na.png,1,2\n")
+    assert len(KeypointFolder(tmp_path, augmentation=Augmentation())) == 1  # one keypoint changes places with none
 
 
 def test_published_examples_have_whole_cells_and_count_what_is_seen(tmp_path):
@@ -429,6 +490,18 @@ def test_a_bad_picture_is_named_or_skipped(tmp_path):
     (root / "val2017/000000000285.jpg").unlink()
     with pytest.raises(ValueError, match="3 people in a row cannot be read: .*000000000285.jpg does not exist"):
         CocoKeypoints(root, on_error="skip")[0]
+
+
+def test_pictures_are_turned_as_the_annotations_have_them(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    stored = trees.picture(height=3, width=4)
+    Image.fromarray(stored).save(trees.own(tmp_path / "own") / "a.png", exif=exif)
+    np.testing.assert_array_equal(KeypointFolder(tmp_path / "own").read(0).image, np.rot90(stored, -1))
+    Image.fromarray(stored).save(trees.lsp(tmp_path / "lsp") / "images/im0001.jpg", exif=exif)
+    sample = Lsp(tmp_path / "lsp").read(0)
+    assert sample.image.shape == (3, 4, 3) and sample.person.window.x == 1.5
+    assert not Mpii.upright and CocoKeypoints.upright
 
 
 def test_base_errors(tmp_path):

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from stereohg.data.people.coco import CocoKeypoints
 from stereohg.data.people.heatmaps import Targets
 from stereohg.data.people.skeletons import MPII, Skeleton
+from stereohg.pose.evaluation import check_measure
 from stereohg.pose.metrics import (
     ACCURACY_KEYPOINTS,
     AP_NAMES,
@@ -132,6 +134,26 @@ def test_oks_by_hand(tmp_path):
     near = oks_average_precision(path, [result(1, 139, 8)])
     expected = [5 / 10, 1, 0]  # of the thresholds 0.5, 0.55, ..., 0.95 five are passed
     assert [near[name] for name in ("AP", "AP50", "AP75")] == pytest.approx(expected)
+
+
+def test_oks_of_a_json_of_ones_own(tmp_path):
+    """It lacks what pycocotools wants, counts from zero, and has things of other categories in its pictures."""
+    path = trees.coco(tmp_path) / "annotations/person_keypoints_val2017.json"
+    document = json.loads(path.read_text())
+    document.pop("categories")
+    for annotation in document["annotations"][:3]:
+        annotation["id"] -= 1
+        for key in ("num_keypoints", "iscrowd", "category_id"):
+            annotation.pop(key)
+    car = {"id": 7, "image_id": 139, "category_id": 3, "bbox": [0, 0, 9, 9]}
+    hand = {**car, "id": 8, "category_id": 2, "keypoints": [1, 1, 2] * 3, "num_keypoints": 3, "area": 9, "iscrowd": 0}
+    document["annotations"] += [car, hand]
+    path.write_text(json.dumps(document))
+    assert oks_average_precision(path, [result(1, 139), result(2, 285), result(3, 285)])["AP"] == 1
+    document["annotations"][1].pop("area")
+    path.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="val2017.json: annotation 1 has no area, by which OKS is measured; add it"):
+        check_measure("oks", CocoKeypoints(tmp_path))
 
 
 def test_oks_errors(tmp_path, monkeypatch):

@@ -85,6 +85,17 @@ def test_the_whole_picture_is_the_box_where_none_is_given(finder, tmp_path):
     np.testing.assert_allclose(again.keypoints, found.keypoints, atol=0.05)
 
 
+def test_a_photograph_is_turned_upright(finder, tmp_path):
+    """As phones store it: lying on its left side, and EXIF says to turn it clockwise."""
+    exif = Image.Exif()
+    exif[274] = 6
+    seen = np.round(255 * dotted()).astype(np.uint8)
+    Image.fromarray(np.rot90(seen)).save(tmp_path / "a.png", exif=exif)
+    found = predict_keypoints(tmp_path / "a.png", finder, BOXES)
+    np.testing.assert_allclose(found.keypoints, DOTS, atol=0.15)
+    np.testing.assert_array_equal(found.draw(tmp_path / "a.png", least_score=2), seen)
+
+
 def test_decodings_and_the_published_way(finder):
     errors = {}
     for options in ({"decoding": "dark"}, {"decoding": "quarter"}, {"decoding": "argmax"}, {"published": True}):
@@ -168,6 +179,7 @@ def test_a_real_network_in_both_precisions():
     [
         ({"size": (250, 250)}, r"size is \(250, 250\); it is height and width of the crop, both multiples of 4"),
         ({"size": (128, 256), "published": True}, "the published crop is square"),
+        ({"decoding": "dark", "published": True}, "decoding is 'dark', and the published one 'quarter'"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"flip": True}, "skeleton unknown has no flip pairs, which flip needs; give skeleton="),
         ({"skeleton": MPII}, "the network has 3 keypoints, and skeleton mpii 16"),
@@ -342,12 +354,17 @@ def test_predict_command(tmp_path, weights, capsys):
     folder, output = tmp_path / "in", tmp_path / "out"
     trees.save_pictures(folder, "000000000139.jpg", "b.png", "c.png")
     (folder / "broken.png").write_bytes(b"no picture")
-    lines = ["139,1,2,30,40", "139,50,2,30,40", "b.png,0,0,20,20", "broken.png,0,0,1,1"]
-    (tmp_path / "boxes.csv").write_text("\n".join(["image,x,y,width,height", *lines]))
+    lines = ["139,1,2,30,40", "139,50,2,30,40,0.9", "139,5,2,30,40,0.001", "b.png,0,0,20,20", "broken.png,0,0,1,1"]
+    (tmp_path / "boxes.csv").write_text("\n".join(["image,x,y,width,height,score", *lines]))
     options = ["--model", weights[16], "--size", "64", "--boxes", str(tmp_path / "boxes.csv")]
     assert main(["pose", "predict", str(folder), "-o", str(output), *options]) == 1
     told = capsys.readouterr().out
-    assert "3 people in 2 pictures" in told and "c.png: no boxes in" in told and "failed: broken.png: " in told
+    assert (
+        "3 people in 2 pictures" in told
+        and "c.png: no boxes in" in told
+        and "of scores from 0.3" in told
+        and "failed: broken.png: " in told
+    )
     results = json.loads((output / "keypoints.json").read_text())
     assert [result["image_id"] for result in results] == [139, 139, "b"] and len(results[0]["keypoints"]) == 48
     with (output / "keypoints.csv").open() as file:
@@ -433,11 +450,25 @@ def test_evaluate_command_on_a_set_in_cocos_form(tmp_path, weights, capsys):
     assert "PCK of the person" in capsys.readouterr().out
 
 
+def test_evaluate_command_tells_a_network_of_other_keypoints(tmp_path, weights, capsys):
+    """Of the same number and the same set's name, left and right exchanged."""
+    root = trees.own(tmp_path / "set")
+    learnt = Skeleton.from_names("keypoints", ("nose", "right_hand", "left_hand"))
+    card = {"skeleton": dataclasses.asdict(learnt)}
+    stereohg.save_model(stereohg.load_model(weights[3]), tmp_path / "own.safetensors", card)
+    options = ["--data", "folder", "--model", str(tmp_path / "own.safetensors"), "--size", "64"]
+    assert main(["pose", "evaluate", str(root), *options]) == 1
+    assert "the network's are nose, right_hand, left_hand, and the set's nose, left_hand" in capsys.readouterr().err
+
+
 def test_evaluate_command_on_lsp_with_a_network_of_mpiis_keypoints(tmp_path, weights, capsys):
     root = trees.lsp(tmp_path / "set", 1001)
     options = ["--data", "lsp", "--model", weights[16], "--size", "64"]
     assert main(["pose", "evaluate", str(root), *options]) == 0
     assert "PCK of the torso at 0.2" in capsys.readouterr().out
+    extended = trees.lsp_extended(tmp_path / "extended")
+    assert main(["pose", "evaluate", str(extended), "--data", "lsp_extended", *options[2:]]) == 0
+    assert "3 people, 0 skipped" in capsys.readouterr().out
     assert main(["pose", "evaluate", str(root), *options[:2], "--model", weights[17]]) == 1
     assert "the network has 17 keypoints, and skeleton lsp 14" in capsys.readouterr().err
 
@@ -460,6 +491,22 @@ def test_peaks_are_decoded_as_wide_as_they_were_learnt(monkeypatch):
     monkeypatch.setattr("stereohg.pose.prediction.decode", lambda *given: seen.append(given[1:]) or decode(*given))
     KeypointPredictor(model, size=(64, 64), sigma=1.5)(np.zeros((64, 64, 3), np.uint8))
     assert seen == [("dark", 1.5)]
+
+
+@pytest.mark.parametrize(
+    "action, option, value, when",
+    [
+        ("evaluate", "boxes", "nothere.json", "to evaluate"),
+        ("evaluate", "least_score", "0.3", "to evaluate"),
+        ("evaluate", "least_box_score", "0.5", "to evaluate"),
+        ("predict", "data", "coco", "to predict"),
+        ("predict", "split", "val2017", "to predict"),
+        ("predict", "least_box_score", "0.5", "without --boxes"),
+    ],
+)
+def test_options_that_would_change_nothing(weights, capsys, action, option, value, when):
+    assert main(["pose", action, ".", "--model", weights[16], f"--{option}", value]) == 1
+    assert f"--{option} changes nothing {when}; leave it out" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_prediction_of_nobody_is_no_success(tmp_path, weights, capsys):

@@ -156,5 +156,6 @@ def test_sparsification_of_chance_is_one(seed):
 
 def test_sparsification_without_an_error():
     nothing, valid = np.zeros((2, 2)), np.ones((2, 2), bool)
-    with pytest.raises(ValueError, match="nothing to put in order"):
-        sparsification_area(nothing, nothing, valid, nothing)
+    for same in (nothing, nothing + 0.1):
+        with pytest.raises(ValueError, match="nothing to put in order"):
+            sparsification_area(same, nothing, valid, nothing)

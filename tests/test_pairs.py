@@ -46,11 +46,20 @@ def test_patterns_pair_by_what_the_stars_stand_for(tree):
         ("scenes/?ike/im0.png", "scenes/?ike/im1.png", ["B"]),
         ("scenes/[A-C]*/im0.png", "scenes/[A-C]*/im1.png", ["B_ike", "C_hess"]),
         ("left/*", "right/*", ["a", "b"]),
+        ("left/[!]].png", "right/[!]].png", ["b"]),
+        ("left/[!!].png", "right/[!!].png", ["b"]),
     ],
 )
 def test_every_wildcard_counts(tree, monkeypatch, left, right, names):
     monkeypatch.chdir(tree)
     assert [pair.name for pair in find_pairs(left, right)[0]] == names
+
+
+def test_brackets_in_brackets(tree):
+    for side in ("l", "r"):
+        (tree / f"a]{side}.png").touch()
+    (pair,), _ = find_pairs(f"{tree}/a[]]l.png", f"{tree}/a[]]r.png")
+    assert (pair.name, pair.left.name, pair.right.name) == ("]", "a]l.png", "a]r.png")
 
 
 def test_a_file_may_be_named_like_a_pattern(tree):

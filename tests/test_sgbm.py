@@ -19,6 +19,11 @@ def test_a_range_that_it_has_not():
             sgbm_disparity(np.zeros((4, 8, 3), np.uint8), np.zeros((4, 8, 3), np.uint8), max_disp)
 
 
+def test_pictures_of_two_sizes():
+    with pytest.raises(ValueError, match="left is 8x4 and right 9x4 .*; a rectified pair has one size"):
+        sgbm_disparity(np.zeros((4, 8, 3), np.uint8), np.zeros((4, 9, 3), np.uint8), 16)
+
+
 def test_a_shifted_picture_is_matched_up_to_the_left_border():
     scene = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (60, 140, 3), dtype=np.uint8), (0, 0), 1.5)
     left, right = scene[:, :120], scene[:, 8:128]  # left x = right x + 8

@@ -249,4 +249,7 @@ def test_what_makes_no_page_is_told(tmp_path):
         write_page(tmp_path / "p.txt", left, values)
     with pytest.raises(ValueError, match=r"is 8x4 pixels, and its disparity \(8, 4\)"):
         write_page(tmp_path / "p.html", left, values.T)
+    camera = StereoCalibration(100, 0.5, (7.5, 3.5), size=(16, 8))
+    with pytest.raises(ValueError, match="the calibration is of 16x8 pictures, and this one is 8x4; if it"):
+        write_page(tmp_path / "p.html", left, values, calibration=camera)
     assert not list(tmp_path.iterdir())

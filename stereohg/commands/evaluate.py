@@ -15,6 +15,7 @@ from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console, tell_some
 from stereohg.data.files import write_json
 from stereohg.data.registry import DATASETS, DataName, create_dataset
+from stereohg.data.stereo import StereoDataset
 from stereohg.devices import Precision
 from stereohg.evaluation import FIGURES, Evaluation, save_figures
 from stereohg.evaluation import evaluate as run
@@ -101,7 +102,7 @@ def evaluate(
     if output is not None:
         open_folder(output)
 
-    results: list[Evaluation] = []
+    evaluated: list[tuple[str, Evaluation, StereoDataset]] = []
     documents = []
     for name, part, dataset in datasets:
         title, result = _title(name, part), None
@@ -109,7 +110,7 @@ def evaluate(
             result = run(predictor, dataset, rules[name], batch_size=batch_size, workers=workers, on_pair=advance)
         if result is None:
             continue
-        results.append(result)
+        evaluated.append((title, result, dataset))
         documents.append({"data": name, "split": part, **result.summary()})
         if protocol != "zero-shot":
             console.print(metrics_table(result, title))
@@ -122,10 +123,7 @@ def evaluate(
                 soft_wrap=True,
             )
         if output is not None:
-            stem = title.replace(" ", "_")
-            result.save_csv(output / f"{stem}_pairs.csv")
-            for path in save_figures(result, predictor, dataset, output / f"{stem}_worst", figures, html):
-                console.print(f"figure: {path}", soft_wrap=True)
+            result.save_csv(output / f"{title.replace(' ', '_')}_pairs.csv")
     if protocol == "zero-shot":
         console.print(zero_shot_table(documents))
     if output is not None:
@@ -133,7 +131,12 @@ def evaluate(
         about = {"model": model, "max_disp": round(searched_range(network)), "scale": network.scale, **made}
         write_json(output / "metrics.json", {**about, "protocol": protocol, "sets": documents})
         console.print(f"written: {output / 'metrics.json'}", soft_wrap=True)
-    return int(len(results) < len(sets) or any(pair.failed for result in results for pair in result.skipped))
+        for title, result, dataset in evaluated:  # a bad calibration, which pages read, must not lose what is measured
+            folder = output / f"{title.replace(' ', '_')}_worst"
+            for path in save_figures(result, predictor, dataset, folder, figures, html):
+                console.print(f"figure: {path}", soft_wrap=True)
+    failed = any(pair.failed for _, result, _ in evaluated for pair in result.skipped)
+    return int(len(evaluated) < len(sets) or failed)
 
 
 @contextmanager

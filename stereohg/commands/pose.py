@@ -13,6 +13,7 @@ from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console, tell_some
 from stereohg.data.files import write_json, write_png
 from stereohg.data.pairs import is_picture
+from stereohg.data.people.boxes import LEAST_SCORE as LEAST_BOX_SCORE
 from stereohg.data.people.boxes import boxes_of, read_boxes
 from stereohg.data.people.registry import KEYPOINT_DATASETS, KeypointData, create_keypoint_dataset, measure_of
 from stereohg.data.people.samples import KeypointDataset
@@ -24,6 +25,7 @@ from stereohg.pose.evaluation import THRESHOLDS, check_measure, evaluate_keypoin
 from stereohg.pose.keypoints import Keypoints, save_coco_results, save_csv
 from stereohg.pose.prediction import KeypointPredictor
 
+LEAST_SCORE = 0.1
 NAMES = {"pckh": "PCKh", "torso": "PCK of the torso", "person": "PCK of the person"}
 
 
@@ -37,9 +39,10 @@ def pose(
     split: str | None = None,
     size: int | None = None,
     flip: bool = False,
-    decoding: Decoding = "dark",
+    decoding: Decoding | None = None,
     published: bool = False,
-    least_score: float = 0.1,
+    least_score: float = LEAST_SCORE,
+    least_box_score: float = LEAST_BOX_SCORE,
     device: str = "auto",
     precision: Precision = "auto",
 ) -> int:
@@ -60,15 +63,22 @@ def pose(
         split: evaluate: of the set; MPII has validation, LSP test, COCO val2017 if not named.
         size: height and width of the crops that the network sees; if not given, as it was trained, or 256.
         flip: the mean with the mirrored picture's heatmaps.
-        decoding: dark (sub-pixel), quarter (as published) or argmax.
+        decoding: dark (sub-pixel), quarter (as published) or argmax; if not given, dark.
         published: crops, decoding and rounding as pytorch-pose has them.
         least_score: predict: keypoints of lower scores are not drawn.
+        least_box_score: predict: boxes of lower scores are left out; those without a score are not.
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
 
     Returns:
         The exit status: 1 when a picture could not be read, or there is nobody in any.
     """
+    boxed, drawn, chosen = boxes is not None, least_score != LEAST_SCORE, least_box_score != LEAST_BOX_SCORE
+    if action == "evaluate":
+        _refuse("to evaluate", boxes=boxed, least_score=drawn, least_box_score=chosen)
+    else:
+        _refuse("to predict", data=data is not None, split=split is not None)
+        _refuse("without --boxes", least_box_score=chosen and not boxed)
     if model is None:
         raise ValueError("--model is needed: the path of a keypoint network's weights; none come with the package")
     network = load_model(model)
@@ -77,18 +87,32 @@ def pose(
     console = make_console(soft_wrap=True)
     if action == "evaluate":
         dataset = _dataset(data, source, split, network)
-        predictor = KeypointPredictor(network, device, precision, skeleton=dataset.skeleton, **options)
+        skeleton = None if "skeleton" in getattr(network, "card", {}) else dataset.skeleton
+        predictor = KeypointPredictor(network, device, precision, skeleton=skeleton, **options)
         return _evaluate(predictor, dataset, data, split, console, output)
     if output is None:
         raise ValueError("--output is needed: the folder for the keypoints and pictures")
     predictor = KeypointPredictor(network, device, precision, **options)
-    return _predict(predictor, source, boxes, console, output, least_score)
+    return _predict(predictor, source, boxes, console, output, least_score, least_box_score)
+
+
+def _refuse(when: str, **given: bool) -> None:
+    """Raises ValueError where an option is given that would change nothing."""
+    for name, is_given in given.items():
+        if is_given:
+            raise ValueError(f"--{name} changes nothing {when}; leave it out")
 
 
 def _predict(
-    predictor: KeypointPredictor, source: Path, boxes: Path | None, console: Console, output: Path, least_score: float
+    predictor: KeypointPredictor,
+    source: Path,
+    boxes: Path | None,
+    console: Console,
+    output: Path,
+    least_score: float,
+    least_box_score: float,
 ) -> int:
-    known = None if boxes is None else read_boxes(boxes)
+    known = None if boxes is None else read_boxes(boxes, least_box_score)
     pictures = {path: output / f"{path.stem}_keypoints.png" for path in _pictures(source)}
     written = [output / name for name in ("keypoints.json", "keypoints.csv")]
     check_outputs([*pictures.values(), *written], [*pictures, *([boxes] if boxes else [])])
@@ -99,7 +123,7 @@ def _predict(
         for picture in progress.track(pictures, description="predicting"):
             own = None if known is None else boxes_of(picture, known)
             if own == []:
-                console.print(f"{picture.name}: no boxes in {boxes}", style="yellow")
+                console.print(f"{picture.name}: no boxes in {boxes} of scores from {least_box_score:g}", style="yellow")
                 continue
             try:
                 found = results[picture] = predictor(picture, own)
@@ -140,7 +164,7 @@ def _dataset(data: KeypointData | None, source: Path, split: str | None, network
     if data is None:
         raise ValueError(f"--data says which set {source} is: one of {', '.join(KEYPOINT_DATASETS)}")
     options = {}
-    if data == "lsp" and getattr(network, "num_keypoints", None) == len(MPII):
+    if data in ("lsp", "lsp_extended") and getattr(network, "num_keypoints", None) == len(MPII):
         options["skeleton"] = MPII
     root = source if KEYPOINT_DATASETS[data].has_root else None  # the command wants a word there
     return create_keypoint_dataset(data, root, split, on_error="skip", **options)

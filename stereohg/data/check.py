@@ -7,7 +7,6 @@ than at x + d.
 """
 
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +15,9 @@ import cv2
 import numpy as np
 
 from stereohg.data import eth3d, middlebury, sceneflow
-from stereohg.data.eth3d import Eth3d
-from stereohg.data.folder import StereoFolder
 from stereohg.data.kitti import Kitti2012, Kitti2015
-from stereohg.data.middlebury import Middlebury
 from stereohg.data.preprocess import as_rgb
-from stereohg.data.sceneflow import SceneFlow
+from stereohg.data.registry import create_dataset
 from stereohg.data.stereo import StereoDataset, StereoSample
 
 SetName = Literal["sceneflow", "kitti2012", "kitti2015", "middlebury", "middlebury2014", "eth3d", "folder"]
@@ -32,11 +28,12 @@ SMALL_MOTION = 1.0  # pixels; below, warping tells nothing
 
 @dataclass
 class Part:
-    """One split of a set: how to list it, and how many pairs the published one has (None: any number)."""
+    """One split of a set: what it is made with, and how many pairs the published one has (None: any number)."""
 
     name: str
-    make: Callable[[], StereoDataset]
+    split: str | None = None
     published: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -93,9 +90,8 @@ def check_data(
         report.problems.append(f"it was to be {TITLES[expect]}")
     if options and report.layout != "folder":
         report.problems.append(f"only a set of one's own has options ({', '.join(options)})")
-    parts = _own(root, options or {}) if report.layout == "folder" else PARTS[report.layout](root)
-    for part in parts:
-        _check_part(part, samples, report)
+    for part in _parts(report.layout, root, options or {}):
+        _check_part(part, root, samples, report)
     return report
 
 
@@ -129,61 +125,33 @@ def _passes(root: Path) -> list[sceneflow.Pass]:
     return [images for images, found in kinds.items() if "frames" in found]
 
 
-def _scene_flow(root: Path) -> list[Part]:
-    """Every part, in each pass that there are pictures of."""
-    return [
-        Part(
-            f"{part}, {split}, {images}",
-            lambda split=split, images=images, part=part: SceneFlow(root, split, images, (part,), on_error="skip"),
-            published,
-        )
-        for images in _passes(root)
-        for (split, part), published in sceneflow.PAIRS.items()
-    ]
-
-
-def _kitti(kind: type[Kitti2012] | type[Kitti2015]) -> Callable[[Path], list[Part]]:
-    return lambda root: [
-        Part(split, lambda split=split: kind(root, split, on_error="skip"), published)
-        for split, published in kind.pairs.items()
-    ]
-
-
-def _middlebury(root: Path) -> list[Part]:
-    there = [split for split in middlebury.SPLITS[:-1] if (root / split).is_dir()]
-    return [
-        Part(split, lambda split=split: Middlebury(root, split, on_error="skip"), middlebury.PAIRS_V3)
-        for split in there
-    ]
-
-
-def _eth3d(root: Path) -> list[Part]:
-    return [
-        Part(split, lambda split=split: Eth3d(root, split, on_error="skip"), published)
-        for split, published in eth3d.PAIRS.items()
-    ]
-
-
-def _own(source: Path, options: dict[str, Any]) -> list[Part]:
-    return [Part("pairs", lambda: StereoFolder(source, on_error="skip", **options))]
-
-
-PARTS: dict[SetName, Callable[[Path], list[Part]]] = {
-    "sceneflow": _scene_flow,
-    "kitti2012": _kitti(Kitti2012),
-    "kitti2015": _kitti(Kitti2015),
-    "middlebury": _middlebury,
-    "middlebury2014": lambda root: [Part("2014", lambda: Middlebury(root, "2014", on_error="skip"))],
-    "eth3d": _eth3d,
-}
+def _parts(layout: SetName, root: Path, options: dict[str, Any]) -> list[Part]:
+    """Every part that there is, of Scene Flow in each pass that there are pictures of."""
+    if layout == "sceneflow":
+        return [
+            Part(f"{part}, {split}, {images}", split, published, {"images": images, "parts": (part,)})
+            for images in _passes(root)
+            for (split, part), published in sceneflow.PAIRS.items()
+        ]
+    if layout == "folder":
+        return [Part("pairs", options=options)]
+    if layout == "middlebury2014":
+        return [Part("2014")]
+    published = {
+        "kitti2012": Kitti2012.pairs,
+        "kitti2015": Kitti2015.pairs,
+        "middlebury": {s: middlebury.PAIRS_V3 for s in middlebury.SPLITS[:-1] if (root / s).is_dir()},
+        "eth3d": eth3d.PAIRS,
+    }
+    return [Part(split, split, count) for split, count in published[layout].items()]
 
 
 # --- one part -------------------------------------------------------------------------------------------------------
 
 
-def _check_part(part: Part, samples: int, report: Report) -> None:
+def _check_part(part: Part, root: Path, samples: int, report: Report) -> None:
     try:
-        dataset = part.make()
+        dataset = create_dataset(report.layout, root, part.split, on_error="skip", **part.options)
     except FileNotFoundError as error:
         report.problems.append(f"{part.name}: missing. {str(error).split('. `stereohg')[0]}")
         return
@@ -287,7 +255,10 @@ def _unknown(root: Path) -> str:
         inner = [path for path in sorted(root.iterdir()) if path.is_dir()]
         archives = [path.name for path in sorted(root.iterdir()) if path.suffix.lower() in ARCHIVES]
         for folder in (*inner, root.resolve().parent, root.resolve().parent.parent):
-            layout = recognise(folder)
+            try:
+                layout = recognise(folder)
+            except PermissionError:  # such as lost+found
+                continue
             if layout not in (None, "folder"):
                 return f"{root} has no layout that is known, but {folder} is laid out as {TITLES[layout]}; give that"
         if (root / "train" / "image_clean").is_dir():

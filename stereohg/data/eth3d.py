@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from stereohg.data.middlebury import SceneFolders
 from stereohg.data.samples import OnError
-from stereohg.data.stereo import Listing, Transform, files_named, match, no_pairs
+from stereohg.data.stereo import Listing, SceneFolders, Transform, files_named, match, no_pairs
 
 PAIRS = {"training": 27, "test": 20}
 TEST_FOLDERS = ("two_view_test", "two_view_testing")

@@ -19,7 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 FilePath = str | PathLike[str]
 
@@ -34,18 +34,24 @@ POINT_SUFFIXES = ".ply", ".npz"
 # --- images ---------------------------------------------------------------------------------------------------------
 
 
-def read_image(path: FilePath) -> np.ndarray:
+def read_image(path: FilePath, upright: bool = False) -> np.ndarray:
     """Any usual picture as RGB (H,W,3), uint8, or uint16 where the file has 16 bits a channel.
 
     Grey is replicated, palettes are looked up, alpha is dropped, and 9 to 15 bits become 16. The pixels are taken as
-    stored: an EXIF orientation is not applied, since it would turn epipolar lines upright.
+    stored: an EXIF orientation is not applied, since it would turn epipolar lines upright. ``upright`` applies it, as
+    phones' photographs of people want it.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no picture, is cut short, or has neither 8 nor 16 bits a channel.
+        ValueError: it is no picture, is cut short, has neither 8 nor 16 bits a channel, or is a TIFF to be turned.
     """
     data = read_bytes(path)
     image, largest = _decode(path, data)
+    pixels = _pixels(path, data, image, largest)
+    return _turned(pixels, _orientation(image)) if upright else pixels
+
+
+def _pixels(path: FilePath, data: bytes, image: Image.Image, largest: int) -> np.ndarray:
     if largest > 255:  # of these Pillow would drop the lower byte
         deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if deep is None:
@@ -56,6 +62,13 @@ def read_image(path: FilePath) -> np.ndarray:
     if image.mode[0] in "IF":
         raise ValueError(f"{path} has pixels of Pillow's mode {image.mode!r}; a picture has 8 or 16 bits a channel")
     return np.array(image.convert("RGB"))
+
+
+def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """As EXIF's number says: from 5 on rows and columns change places, and then either may run backwards."""
+    pixels = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+    down, across = (-1 if orientation in backwards else 1 for backwards in ((3, 4, 7, 8), (2, 3, 6, 7)))
+    return np.ascontiguousarray(pixels[::down, ::across])
 
 
 def write_png(path: FilePath, image: np.ndarray) -> None:
@@ -151,7 +164,8 @@ def read_disparity(path: FilePath, scale: float | None = None) -> tuple[np.ndarr
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the extension is unknown, the file is damaged or not one (H,W) map, or it needs a scale.
+        ValueError: the extension is unknown, the file is damaged, not one (H,W) map or a TIFF to be turned, or it
+            needs a scale.
     """
     read, _ = _format(path)
     stored = read(path)
@@ -353,6 +367,19 @@ def write_json(path: FilePath, document: Any) -> None:
         temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def read_json(path: FilePath) -> Any:
+    """What a JSON holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no whole JSON.
+    """
+    try:
+        return json.loads(read_bytes(path))
+    except ValueError as error:
+        raise ValueError(f"{path} is no whole JSON ({error}); copy or download it again") from error
+
+
 def read_bytes(path: FilePath) -> bytes:
     """All of a file; FileNotFoundError where there is none."""
     path = Path(path)
@@ -380,7 +407,8 @@ _PNM_HEADER = re.compile(_BLANK.join([rb"P[2356]", rb"\d+", rb"\d+", rb"(?P<larg
 def _decode(path: FilePath, data: bytes) -> tuple[Image.Image, int]:
     """The picture and the largest value that it could have; by Pillow, which, unlike OpenCV, tells of a file cut short.
 
-    A PNM says itself what its largest value is, of a camera with 12 bits 4095.
+    A PNM says itself what its largest value is, of a camera with 12 bits 4095. TIFFs with an orientation are refused:
+    Pillow and OpenCV turn them while they read, though not all alike.
     """
     try:
         with _of_any_size():
@@ -388,8 +416,23 @@ def _decode(path: FilePath, data: bytes) -> tuple[Image.Image, int]:
         is_16_bit = ";16" in str(image.tile)  # the stored form, which load() forgets
         pnm = _PNM_HEADER.match(data)
         largest = int(pnm["largest"]) if pnm else 65535 if is_16_bit else 255
+        orientation = _orientation(image) if image.format == "TIFF" else 1
         image.load()
     except Exception as error:  # each of Pillow's decoders has its own ways to fail
         why = "no known format" if isinstance(error, UnidentifiedImageError) else error
         raise ValueError(f"{path} is not a whole picture ({why}); open it elsewhere, or copy it again") from error
+    if orientation != 1:
+        raise ValueError(
+            f"{path} is a TIFF that is to be turned or mirrored (its orientation is {orientation}); save its pixels in "
+            "the order that is meant, with orientation 1"
+        )
     return image, largest
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's, 2 to 8, by which a picture is to be turned or mirrored; 1 where there is none, or EXIF is damaged."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # as of the picture's own data
+        return 1
+    return orientation if orientation in range(2, 9) else 1

@@ -3,34 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
+from stereohg.data.samples import OnError
+from stereohg.data.stereo import Listing, SceneFolders, Transform, files_named, match, no_pairs
 
-from stereohg.data.stereo import (
-    Listing,
-    OnError,
-    StereoDataset,
-    StereoFiles,
-    Transform,
-    files_named,
-    match,
-    no_pairs,
-    read_mask,
-)
-
-VISIBLE = 255  # in a mask; 128 is occluded, 0 unknown
 Split = Literal["trainingQ", "trainingH", "trainingF", "testQ", "testH", "testF", "2014"]
 SPLITS = ("trainingQ", "trainingH", "trainingF", "testQ", "testH", "testF", "2014")
 PAIRS_V3 = 15  # in training and test each
-
-
-class SceneFolders(StereoDataset):
-    """Sets with a folder a scene, whose mask of visible pixels holds 255."""
-
-    def read_truth(self, files: StereoFiles, size: tuple[int, int]) -> dict[str, np.ndarray]:
-        truth = super().read_truth(files, size)
-        if files.visible is not None:
-            truth["visible"] = read_mask(files.visible) == VISIBLE
-        return truth
 
 
 class Middlebury(SceneFolders):

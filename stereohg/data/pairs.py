@@ -6,7 +6,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".webp")
-WILDCARD = re.compile(r"(\*\*/|\*\*$|\*|\?|\[[^\]]+\])")
+WILDCARD = re.compile(r"(\*\*/|\*\*$|\*|\?|\[!![^\]]*\]|\[!?[^!][^\]]*\])")  # []] is a bracket
 STANDS_FOR = {"**/": "((?:.*/)?)", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
 
 

@@ -21,19 +21,20 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 Picture = str | Path | Image.Image | np.ndarray
 
 
-def as_rgb(picture: Picture) -> np.ndarray:
+def as_rgb(picture: Picture, upright: bool = False) -> np.ndarray:
     """Any picture as RGB float32 (H,W,3) in [0,1].
 
     Args:
         picture: a path, a PIL image, or an array (H,W), (H,W,3) or (H,W,4) of uint8, uint16, or floats in [0,1] or in
             [0,255]; grey is repeated, alpha dropped. Floats count as [0,255] when the largest is 2 or more; between 1
             and 2 they could be either, which is an error.
+        upright: whether a file's EXIF orientation is applied; see ``read_image``.
 
     Raises:
         ValueError: another shape, type or range, with what was found.
     """
     if isinstance(picture, str | Path):
-        picture = read_image(picture)
+        picture = read_image(picture, upright)
     elif isinstance(picture, Image.Image):
         picture = _from_pil(picture)
     if not isinstance(picture, np.ndarray):

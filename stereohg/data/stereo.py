@@ -12,6 +12,7 @@ without ground truth has no valid pixel.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from os.path import isfile  # False where a folder may not be read, such as lost+found
 from pathlib import Path
 from typing import NamedTuple
 
@@ -183,7 +184,7 @@ def files_named(folder: Path, name: str) -> dict[str, Path]:
     """The file of this name in each folder that lies in ``folder``, by that folder's name."""
     if not folder.is_dir():
         return {}
-    return {scene: folder / scene / name for scene in sorted(os.listdir(folder)) if (folder / scene / name).is_file()}
+    return {scene: folder / scene / name for scene in sorted(os.listdir(folder)) if isfile(folder / scene / name)}
 
 
 def read_positive(path: Path, scale: float | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -214,6 +215,7 @@ def read_mask(path: Path) -> np.ndarray:
 # --- sets -----------------------------------------------------------------------------------------------------------
 
 Transform = Callable[[StereoSample, np.random.Generator], StereoSample]
+VISIBLE = 255  # in a mask; 128 is occluded, 0 unknown
 
 
 class StereoDataset(SampleDataset):
@@ -302,6 +304,16 @@ class StereoDataset(SampleDataset):
         """The cameras of a pair, where the set has a file of them."""
         path = self.files[index].calibration
         return None if path is None else read_calibration(path)
+
+
+class SceneFolders(StereoDataset):
+    """Middlebury and ETH3D: sets with a folder a scene, whose mask of visible pixels holds 255."""
+
+    def read_truth(self, files: StereoFiles, size: tuple[int, int]) -> dict[str, np.ndarray]:
+        truth = super().read_truth(files, size)
+        if files.visible is not None:
+            truth["visible"] = read_mask(files.visible) == VISIBLE
+        return truth
 
 
 def no_pairs(where: Path, set_name: str, expected: str) -> FileNotFoundError:

@@ -17,7 +17,7 @@ from stereohg.data.people.samples import KeypointDataset, KeypointSample, Person
 from stereohg.data.people.skeletons import Skeleton
 from stereohg.data.preprocess import as_rgb
 from stereohg.pose.keypoints import Keypoints
-from stereohg.pose.metrics import coco_tools, distances, oks_average_precision, pck_summary
+from stereohg.pose.metrics import coco_tools, distances, oks_average_precision, oks_truth, pck_summary
 from stereohg.pose.prediction import KeypointPredictor
 
 THRESHOLDS = {"pckh": 0.5, "torso": 0.2, "person": 0.1}
@@ -92,10 +92,11 @@ def check_measure(measure: str, dataset: KeypointDataset) -> None:
 
     Raises:
         ModuleNotFoundError: what the measure needs is not installed.
-        ValueError: nobody in the set has the measure's unit.
+        ValueError: nobody in the set has the measure's unit, or somebody has no area.
     """
     if measure == "oks":
         coco_tools()
+        oks_truth(dataset.annotations, dataset.category)
     elif measure == "pckh" and not any(np.isfinite(person.head_size) for person in dataset.people):
         raise ValueError(
             "PCKh is measured in head boxes, and nobody has one: MPII's JSON wants detections_our_format.mat beside it"
@@ -142,9 +143,11 @@ def evaluate_share(
     on_person: Callable[[], None] | None = None,
 ) -> KeypointEvaluation:
     """``evaluate_keypoints`` for some of the people, who may be none: what one process of several does."""
-    if predictor.skeleton.keypoints != dataset.skeleton.keypoints:
+    learnt, measured = predictor.skeleton, dataset.skeleton
+    if learnt.keypoints != measured.keypoints:
         raise ValueError(
-            f"the network has the keypoints of {predictor.skeleton.name} and the set those of {dataset.skeleton.name}"
+            f"the network has the keypoints of {learnt.name} and the set those of {measured.name}; the network's are "
+            f"{', '.join(learnt.keypoints)}, and the set's {', '.join(measured.keypoints)}"
         )
     count = len(dataset.skeleton)
     people, keypoints, scores = [], [np.zeros((0, count, 2), np.float32)], [np.zeros((0, count), np.float32)]

@@ -51,11 +51,11 @@ class Keypoints:
         ]
 
     def draw(self, picture: Picture, least_score: float = 0.0) -> np.ndarray:
-        """The picture with the skeletons on it, (H,W,3) uint8.
+        """The picture, a file turned upright, with the skeletons on it, (H,W,3) uint8.
 
         Keypoints of a score up to ``least_score`` are left out.
         """
-        image = np.round(255 * as_rgb(picture)).astype(np.uint8)
+        image = np.round(255 * as_rgb(picture, upright=True)).astype(np.uint8)
         return draw_keypoints(image, self.keypoints, self.scores > least_score, self.skeleton)
 
 

@@ -6,14 +6,13 @@ Shapes: N people, K keypoints; predictions and truths (N,K,2) pixels, labelled (
 
 import contextlib
 import io
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from stereohg.data.files import FilePath, read_json
 from stereohg.data.people.skeletons import COCO as COCO_SKELETON
 from stereohg.data.people.skeletons import Skeleton
 from stereohg.pose.decoding import decode
@@ -163,13 +162,44 @@ def coco_tools() -> tuple[type, type]:
     return COCO, COCOeval
 
 
-def oks_average_precision(annotations: str | Path, results: Sequence[dict]) -> dict[str, float]:
+def oks_truth(annotations: FilePath, category: int) -> dict:
+    """The annotations of a category as pycocotools wants them: whole, and counted from one.
+
+    What one's own JSON may lack is filled in: no crowd, and as many keypoints as are labelled. What has no box or not
+    COCO's 17 keypoints cannot be measured, and is left out.
+
+    Raises:
+        ValueError: an annotation has no area, by which OKS is measured.
+    """
+    document = read_json(annotations)
+    truth: list[dict] = []
+    for annotation in document["annotations"]:
+        keypoints = annotation.get("keypoints") or ()
+        is_whole = len(keypoints) == 3 * len(COCO_SKELETON) and annotation.get("bbox")
+        if annotation.get("category_id", category) != category or not is_whole:
+            continue
+        if annotation.get("area") is None:
+            raise ValueError(
+                f"{annotations}: annotation {annotation['id']} has no area, by which OKS is measured; add it in "
+                "square pixels (of a person about half of the box's)"
+            )
+        filled = {
+            "id": len(truth) + 1,  # of 0 it would say that nobody was found
+            "category_id": category,
+            "iscrowd": annotation.get("iscrowd") or 0,
+            "num_keypoints": annotation.get("num_keypoints", sum(flag > 0 for flag in keypoints[2::3])),
+        }
+        truth.append(annotation | filled)
+    return {"images": document["images"], "annotations": truth, "categories": [{"id": category}]}
+
+
+def oks_average_precision(annotations: FilePath, results: Sequence[dict]) -> dict[str, float]:
     """COCO's average precision and recall by object keypoint similarity, through pycocotools.
 
     Args:
         annotations: the ground truth, in COCO's form.
         results: in COCO's form: image_id, category_id, keypoints (x, y, score of each), score. The pictures that they
-            are of are those that are evaluated.
+            are of are those that are evaluated, and the category of the first is.
 
     Returns:
         By the names of ``AP_NAMES``, 0 to 1, and -1 where there is nothing to measure, as pycocotools has it.
@@ -177,12 +207,13 @@ def oks_average_precision(annotations: str | Path, results: Sequence[dict]) -> d
     Raises:
         ModuleNotFoundError: pycocotools is not installed.
         ValueError: there are no results, they are of pictures that the ground truth does not have, or of other
-            keypoints than COCO's 17, for which there are no constants.
+            keypoints than COCO's 17, for which there are no constants; or an annotation has no area.
     """
     coco, coco_evaluation = coco_tools()
     if not results:
         raise ValueError("there are no results; average precision needs one at least")
-    document = json.loads(Path(annotations).read_text(encoding="utf-8"))
+    category = results[0]["category_id"]
+    document = oks_truth(annotations, category)
     pictures = sorted({result["image_id"] for result in results})
     foreign = sorted(set(pictures) - {picture["id"] for picture in document["images"]})
     if foreign:
@@ -195,7 +226,7 @@ def oks_average_precision(annotations: str | Path, results: Sequence[dict]) -> d
         truth.dataset = document
         truth.createIndex()
         evaluation = coco_evaluation(truth, truth.loadRes([dict(result) for result in results]), "keypoints")
-        evaluation.params.imgIds = pictures
+        evaluation.params.imgIds, evaluation.params.catIds = pictures, [category]
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

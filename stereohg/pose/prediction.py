@@ -38,7 +38,7 @@ class KeypointPredictor:
         size: (H,W) of the crops, multiples of 4; what is no multiple of 64 is padded for the network. None is what the
             card says of the training, or 256x256.
         flip: the mean with the mirrored crop's heatmaps.
-        decoding: "dark", "quarter" or "argmax"; see ``decode``.
+        decoding: "dark", "quarter" or "argmax"; see ``decode``. None is "dark", or, as published, "quarter".
         sigma: of the peaks that the network learnt, for "dark"; None is what the card says of the training, or 1.
         published: crops, decoding and rounding are pytorch-pose's (``PublishedCrop``, "quarter"), for its figures.
         skeleton: of the network's keypoints; None is the one in its card, or MPII's 16, COCO's 17 or LSP's 14.
@@ -56,7 +56,7 @@ class KeypointPredictor:
         *,
         size: tuple[int, int] | None = None,
         flip: bool = False,
-        decoding: Decoding = "dark",
+        decoding: Decoding | None = None,
         sigma: float | None = None,
         published: bool = False,
         skeleton: Skeleton | None = None,
@@ -72,6 +72,8 @@ class KeypointPredictor:
         check_size(size)
         if published and size[0] != size[1]:
             raise ValueError(f"size is {size}; the published crop is square")
+        if published and decoding not in (None, "quarter"):
+            raise ValueError(f"decoding is {decoding!r}, and the published one 'quarter'; give either, or published")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
         self.skeleton = skeleton or _skeleton(card, model.num_keypoints)
@@ -87,7 +89,7 @@ class KeypointPredictor:
         self.model = ready_for_inference(model).to(self.device)
         self.normalisation = card.get("normalisation", {})
         self.size, self.flip, self.batch_size = tuple(size), flip, batch_size
-        self.decoding, self.published = "quarter" if published else decoding, published
+        self.decoding, self.published = decoding or ("quarter" if published else "dark"), published
         self.sigma = (settings.get("targets") or {}).get("sigma", Targets.sigma) if sigma is None else sigma
 
     @torch.inference_mode()
@@ -104,7 +106,7 @@ class KeypointPredictor:
 
     def __call__(self, image: Picture, boxes: Sequence[Sequence[float]] | np.ndarray | None = None) -> Keypoints:
         """The keypoints of the people in the boxes; see ``predict_keypoints``."""
-        image = as_rgb(image)
+        image = as_rgb(image, upright=True)
         boxes = _checked_boxes(boxes, image.shape[:2])
         windows = [Window.of_box(box) for box in boxes]
         keypoints, scores = self.locate([image] * len(windows), windows)
@@ -147,7 +149,7 @@ def predict_keypoints(
     precision: Precision = "auto",
     size: tuple[int, int] | None = None,
     flip: bool = False,
-    decoding: Decoding = "dark",
+    decoding: Decoding | None = None,
     published: bool = False,
     skeleton: Skeleton | None = None,
 ) -> Keypoints:
@@ -155,7 +157,7 @@ def predict_keypoints(
 
     Args:
         image: a path, a PIL image, or an array (H,W,3), (H,W) or (H,W,4) of uint8, uint16, or floats in [0,1] or
-            [0,255].
+            [0,255]. A file is turned upright, as its EXIF orientation says; boxes and keypoints are in what is seen.
         model: a keypoint network, or the path of a weights file, ours or pytorch-pose's.
         boxes: (P,4) x, y, width, height of each person, pixels from the picture's corner (COCO); None is one person,
             the whole picture. The network sees a square a quarter wider than the box's longer side.

@@ -56,7 +56,7 @@ def write_page(
         title: above everything, the pair's name.
 
     Raises:
-        ValueError: shapes differ, or the path is not .html.
+        ValueError: shapes differ, the calibration is of another size, or the path is not .html.
     """
     if not str(path).lower().endswith((".html", ".htm")):
         raise ValueError(f"{path} would hold a page; name it .html")
@@ -70,6 +70,8 @@ def write_page(
     for name, values in maps.items():
         if values.shape != (height, width):
             raise ValueError(f"the picture for {path} is {width}x{height} pixels, and its {name} {values.shape} (H,W)")
+    if calibration is not None:
+        calibration.check_size((width, height))
     middle = ((width - 1) / 2, (height - 1) / 2)
     camera = calibration or StereoCalibration(float(width), 1.0, middle)
     scene = {

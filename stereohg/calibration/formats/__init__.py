@@ -4,8 +4,8 @@ from pathlib import Path
 
 from stereohg.calibration.cameras import StereoCalibration, StereoRig
 from stereohg.calibration.formats import kitti, middlebury, opencv, ros
-from stereohg.calibration.formats.text import naming
-from stereohg.data.files import FilePath, read_bytes
+from stereohg.calibration.formats.text import naming, read_text
+from stereohg.data.files import FilePath
 
 FORMATS = (opencv, ros, middlebury, kitti)
 
@@ -50,7 +50,7 @@ def read_rig(path: FilePath, other: FilePath | None = None) -> StereoRig:
 
 
 def _format(path: FilePath):
-    text = read_bytes(path).decode(errors="replace")
+    text = read_text(path)
     for known in FORMATS:
         if known.recognises(text):
             return known

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from stereohg.calibration.cameras import Camera, StereoCalibration, StereoRig
-from stereohg.calibration.formats.text import naming, numbers
-from stereohg.data.files import FilePath, read_bytes
+from stereohg.calibration.formats.text import naming, numbers, read_text
+from stereohg.data.files import FilePath
 
 COLOUR = 2, 3
 
@@ -52,7 +52,7 @@ class _Entries(dict):
 
     def __init__(self, path: Path):
         self.path = path
-        text = read_bytes(path).decode(errors="replace")
+        text = read_text(path)
         super().__init__((key.strip(), value) for key, _, value in (line.partition(":") for line in text.splitlines()))
 
     def numbers(self, key: str, shape: tuple[int, ...] | int) -> np.ndarray:

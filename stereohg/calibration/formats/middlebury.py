@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from stereohg.calibration.cameras import StereoCalibration, StereoRig
-from stereohg.calibration.formats.text import naming, numbers
-from stereohg.data.files import MILLIMETRES, FilePath, read_bytes
+from stereohg.calibration.formats.text import naming, numbers, read_text
+from stereohg.data.files import MILLIMETRES, FilePath
 
 
 def recognises(text: str) -> bool:
@@ -13,7 +13,7 @@ def recognises(text: str) -> bool:
 
 
 def read_calibration(path: Path, other: FilePath | None = None) -> StereoCalibration:
-    text = read_bytes(path).decode(errors="replace")
+    text = read_text(path)
     entries = {key.strip(): value.strip(" \t\r[]") for key, _, value in (s.partition("=") for s in text.splitlines())}
     for key in ("cam0", "baseline", "doffs"):
         if key not in entries:

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from stereohg.calibration.cameras import Camera, StereoCalibration, StereoRig
-from stereohg.calibration.formats.text import naming, numbers, partner
-from stereohg.data.files import FilePath, read_bytes, replacing
+from stereohg.calibration.formats.text import naming, numbers, partner, read_text
+from stereohg.data.files import FilePath, replacing
 
 WIDEST = 10.0  # metres; a longer baseline is in another unit
 STARTS = ("%YAML", "<?xml", "<opencv_storage", "{")
@@ -141,7 +141,7 @@ class _Storage:
 
 
 def _open(path: Path) -> "cv2.FileStorage":
-    text = read_bytes(path).decode(errors="replace")
+    text = read_text(path)
     try:
         return cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
     except (cv2.error, SystemError) as error:  # the second is how a constructor's error comes through

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from stereohg.data.files import FilePath
+from stereohg.data.files import FilePath, read_bytes
+
+
+def read_text(path: FilePath) -> str:
+    """A file's text, without a byte order mark; what is not UTF-8 is replaced."""
+    return read_bytes(path).decode("utf-8-sig", errors="replace")
 
 
 def numbers(path: FilePath, key: str, values: Iterable, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,22 +1,25 @@
 """Boxes of people in pictures, as detectors write them."""
 
-import json
 import math
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from stereohg.data.files import read_json
 from stereohg.data.people.coco import PERSON
 from stereohg.data.tables import read_table
 
 COLUMNS = ("image", "x", "y", "width", "height")
+LEAST_SCORE = 0.3
+"""Of a detector's box; they write down what they hardly believe in, too."""
 
 Box = tuple[float, float, float, float]
 
 
-def read_boxes(path: Path) -> dict[str, list[Box]]:
-    """Boxes (x, y, width, height), pixels from the picture's corner, by picture.
+def read_boxes(path: Path, least_score: float = LEAST_SCORE) -> dict[str, list[Box]]:
+    """Boxes (x, y, width, height), pixels from the picture's corner, by picture; those of lower scores are left out.
 
-    ``.csv`` has the columns image, x, y, width, height; others are ignored. ``.json`` is a list in the form of COCO's
-    results: each has "bbox" and either "file_name" or "image_id"; of those with a "category_id" people (1) are taken.
+    ``.csv`` has the columns image, x, y, width, height, and perhaps score; others are ignored. ``.json`` is a list in
+    the form of COCO's results: each has "bbox", either "file_name" or "image_id", and perhaps "score"; of those with a
+    "category_id" people (1) are taken. A box without a score counts.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -28,40 +31,55 @@ def read_boxes(path: Path) -> dict[str, list[Box]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; a file of boxes was expected")
     boxes: dict[str, list[Box]] = {}
-    for where, image, values in (_table if path.suffix.lower() == ".csv" else _list)(path):
+    for where, image, values, score in (_table if path.suffix.lower() == ".csv" else _list)(path):
         try:
             x, y, width, height = (float(value) for value in values)
+            counts = score in (None, "") or float(score) >= least_score
         except (TypeError, ValueError):
-            raise ValueError(f"{path}, {where}: {values} is no box; x, y, width, height are needed") from None
+            raise ValueError(
+                f"{path}, {where}: {values} of score {score} is no box; x, y, width, height are needed, all in numbers"
+            ) from None
         if not (math.isfinite(x + y + width + height) and width > 0 and height > 0):
             raise ValueError(f"{path}, {where}: the box is {width:g}x{height:g}; width and height must be positive")
-        boxes.setdefault(image, []).append((x, y, width, height))
+        if counts:
+            boxes.setdefault(PurePath(image).as_posix(), []).append((x, y, width, height))
     return boxes
 
 
 def boxes_of(image: Path, boxes: dict[str, list[Box]]) -> list[Box]:
-    """Those of a picture, which the file may call by its name, with or without extension or leading zeros, or path."""
-    names = {str(image), image.name, image.stem, image.stem.lstrip("0") or "0"}
-    return [box for name, own in boxes.items() if name in names for box in own]
+    """Those of a picture, which the file calls by its path or the end of it, with or without extension.
+
+    Where it does neither, and the name is a number, by that (COCO's have leading zeros).
+    """
+    parts = image.absolute().parts
+    ends = [PurePath(*parts[start:]) for start in range(len(parts))]
+    names = {name.as_posix() for end in ends for name in (end, end.with_suffix(""))}
+    own = [box for name in sorted(names & boxes.keys()) for box in boxes[name]]
+    if not own and image.stem.isdecimal():
+        return boxes.get(str(int(image.stem)), [])
+    return own
 
 
-def _table(path: Path) -> list[tuple[str, str, list[str]]]:
+def _table(path: Path) -> list[tuple[str, str, list[str], str | None]]:
     columns, lines = read_table(path)
     absent = [column for column in COLUMNS if column not in columns]
     if absent:
         raise ValueError(f"{path} has no column {absent[0]}; needed are {', '.join(COLUMNS)}")
-    return [(f"line {number}", row["image"], [row[c] for c in COLUMNS[1:]]) for number, row in lines]
+    return [
+        (f"line {number}", row["image"] or "", [row[column] for column in COLUMNS[1:]], row.get("score"))
+        for number, row in lines
+    ]
 
 
-def _list(path: Path) -> list[tuple[str, str, list[float]]]:
+def _list(path: Path) -> list[tuple[str, str, list[float], float | None]]:
+    entries = read_json(path)
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
         people = [
-            (f"entry {number}", str(entry["file_name"] if "file_name" in entry else entry["image_id"]), entry["bbox"])
+            (f"entry {number}", str(entry.get("file_name") or entry["image_id"]), entry["bbox"], entry.get("score"))
             for number, entry in enumerate(entries, 1)
             if entry.get("category_id", PERSON) == PERSON
         ]
-    except (AttributeError, ValueError, TypeError, KeyError) as error:
+    except (AttributeError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is no list of boxes in COCO's form ({type(error).__name__}: {error})") from error
     if entries and not people:
         numbers = ", ".join(sorted({str(entry["category_id"]) for entry in entries}))

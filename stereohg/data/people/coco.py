@@ -4,12 +4,12 @@ pytorch-pose crops by a scale out of limb lengths instead, and mirrors with MPII
 they are COCO's. Crowds and people without keypoints are left out, as there.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stereohg.data.files import read_json
 from stereohg.data.people.crop import Window
 from stereohg.data.people.samples import KeypointDataset, People, Person
 from stereohg.data.people.skeletons import COCO, Skeleton
@@ -52,7 +52,7 @@ class CocoKeypoints(KeypointDataset):
         self.annotations = root / "annotations" / f"person_keypoints_{split}.json"
         if annotations is not None:
             self.annotations = Path(annotations)
-        document = _read(self.annotations)
+        document = read_json(self.annotations)
         try:
             self.category, skeleton = _category(document)
             people = _people(document, self.category, skeleton, root / split)
@@ -60,15 +60,6 @@ class CocoKeypoints(KeypointDataset):
             name = type(error).__name__
             raise ValueError(f"{self.annotations} is not in COCO's form for keypoints ({name}: {error})") from error
         super().__init__(people, skeleton, **options)
-
-
-def _read(path: Path) -> dict:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there; COCO's annotations of keypoints were expected")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no whole JSON ({error}); copy or download it again") from error
 
 
 def _category(document: dict) -> tuple[int, Skeleton]:

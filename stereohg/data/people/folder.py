@@ -27,8 +27,9 @@ class KeypointFolder(KeypointDataset):
 
     The columns NAME_x and NAME_y name the keypoints and give their order; an empty cell is a keypoint that is not
     labelled, NAME_visible, where it is there, 0 for one that is hidden. x, y, width, height are the person's box;
-    without one the keypoints' own box is taken. Only image and the keypoints are needed. Points count from the middle
-    of the first pixel, boxes from its corner; see ``crop.py``.
+    without one the keypoints' own box is taken, or, where that has no extent (of one keypoint), the whole picture. Only
+    image and the keypoints are needed. Points count from the middle of the first pixel, boxes from its corner; see
+    ``crop.py``.
 
     Args:
         source: the table (.csv), or the folder that has a keypoints.csv. Pictures are relative to its folder.
@@ -90,8 +91,11 @@ def _person(folder: Path, name: str, row: dict[str, str], names: tuple[str, ...]
     labelled = ~np.isnan(points).any(1)
     visible = labelled & np.array([number(f"{name}_visible") != 0 for name in names])
     box = np.array([number(column) for column in BOX])
-    if np.isnan(box).any():
+    absent = np.isnan(box)
+    if absent.all():
         window = Window.of_points(points[labelled])
+    elif absent.any():
+        raise ValueError(f"the box has no {BOX[absent.argmax()]}; it has x, y, width and height, or none of them")
     elif (box[2:] <= 0).any():
         raise ValueError(f"the box is {row['width']}x{row['height']} pixels; width and height must be positive")
     else:

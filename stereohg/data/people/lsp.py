@@ -42,6 +42,7 @@ class Lsp(KeypointDataset):
     """
 
     mean = MEAN
+    upright = False  # the official tools are of MATLAB, which turns none
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class LspExtended(KeypointDataset):
     """
 
     mean = MEAN
+    upright = False  # the official tools are of MATLAB, which turns none
 
     def __init__(
         self,

@@ -4,7 +4,6 @@ The validation set is that of Tompson et al. (CVPR 2015), 2958 people; the other
 as in the widely used JSON. Files count pixels from one; here they are counted from zero.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from stereohg.data.files import read_json
 from stereohg.data.people.crop import MARGIN, Window
 from stereohg.data.people.matlab import as_list, read_mat
 from stereohg.data.people.samples import KeypointDataset, People, Person
@@ -52,6 +52,7 @@ class Mpii(KeypointDataset):
     """
 
     mean = MEAN
+    upright = False  # the official tools are of MATLAB, which turns none
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Mpii(KeypointDataset):
             raise ValueError(f"split is {split!r}; known are train, validation, trainval")
         root = Path(root)
         path = _annotations(root) if annotations is None else Path(annotations)
-        read = _read_json if path.suffix.lower() == ".json" else _read_official
+        read = _read_list if path.suffix.lower() == ".json" else _read_official
         people = People()
         for entry in read(path, split):
             _add(people, entry, root / "images")
@@ -119,11 +120,11 @@ def _annotations(root: Path) -> Path:
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
-def _read_json(path: Path, split: str) -> Iterator[_Entry]:
+def _read_list(path: Path, split: str) -> Iterator[_Entry]:
+    entries = read_json(path)
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
         validation = [bool(entry["isValidation"]) for entry in entries]
-    except (ValueError, TypeError, KeyError) as error:
+    except (TypeError, KeyError) as error:
         raise ValueError(f"{path} is not MPII's list of people ({type(error).__name__}: {error})") from error
     heads = iter(_head_boxes(path.with_name(HEADS), sum(validation)))
     for number, (entry, validates) in enumerate(zip(entries, validation, strict=True)):

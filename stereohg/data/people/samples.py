@@ -158,12 +158,15 @@ class KeypointDataset(SampleDataset):
             ``PublishedCrop`` and ``PUBLISHED_TARGETS``.
 
     Raises:
-        ValueError: an annotation is broken, there is nobody, or an option is out of its range.
+        ValueError: an annotation is broken, there is nobody, an option is out of its range, or people are to be
+            mirrored and no keypoint is known to be left or right.
     """
 
     noun = "people"
     mean = IMAGENET_MEAN
     """Of the set's pictures, RGB in [0,1]."""
+    upright = True
+    """Whether the annotations are of the pictures as they are seen, or of the pixels as they are stored."""
 
     def __init__(
         self,
@@ -180,6 +183,11 @@ class KeypointDataset(SampleDataset):
         check_size(size)
         if published and size[0] != size[1]:
             raise ValueError(f"size is {size}; the published crop is square")
+        if augmentation is not None and augmentation.mirrored and len(skeleton) > 1 and not skeleton.flip_pairs:
+            raise ValueError(
+                f"skeleton {skeleton.name} has no flip pairs, which mirrored people need; name the keypoints by their "
+                "sides (right_knee, left_knee), or set the augmentation's mirrored to 0"
+            )
         if people.problems and on_error == "raise":
             raise ValueError(f"{some_of(people.problems)}; on_error='skip' leaves them out")
         if not people.people:
@@ -218,7 +226,7 @@ class KeypointDataset(SampleDataset):
             ValueError: it is damaged; the message names it.
         """
         person = self.people[index]
-        image = read_image(person.image)
+        image = read_image(person.image, self.upright)
         if person.window is None:
             person = replace(person, window=Window.of_box((0, 0, *image.shape[1::-1])))
         return KeypointSample(person, image)

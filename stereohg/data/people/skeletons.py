@@ -5,15 +5,21 @@ body: flips, pictures and tables are made from these tables, and anyone's own se
 """
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+RIGHT, LEFT = ("right", "Right", "RIGHT", "r", "R"), ("left", "Left", "LEFT", "l", "L")
+EXCHANGED = dict(zip(RIGHT + LEFT, LEFT + RIGHT, strict=True))
+WORD = "right|left|Right|Left|RIGHT|LEFT"
+LAST = "(?=[tT]?(?![A-Za-z]))"  # with or without the t of rt and lt
 SIDES = (
-    *(("{}", "right", "left"), ("{}", "Right", "Left"), ("{}", "RIGHT", "LEFT")),
-    *(("^{}", "r", "l"), ("^{}", "R", "L"), ("(?<=[ _.-]){}$", "r", "l"), ("{}$", "R", "L")),
+    f"{WORD}|(?<![A-Za-z])[rlRL]{LAST}",  # right_knee, KneeRight, r_knee, hip_r_1, knee.Rt
+    WORD,
+    f"[RL]{LAST}",  # kneeR, kneeRt
+    "^[rlRL]",  # rknee, RKnee
 )
-"""Where in a name its side stands, and what it is; the first that finds the other one counts."""
+"""Where in a name its sides stand; the first that finds the name with all of them exchanged counts."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +79,19 @@ class Skeleton:
 
     @classmethod
     def from_names(cls, name: str, keypoints: Sequence[str], limbs: Sequence[tuple[int, int]] = ()) -> "Skeleton":
-        """The flip pairs are read off the names: right_knee and left_knee, KneeRight and KneeLeft, r_knee, lknee."""
-        places = {keypoint: index for index, keypoint in enumerate(keypoints)}
-        lefts = ((index, _left_of(keypoint, places)) for keypoint, index in places.items())
-        pairs = [(index, places[left]) for index, left in lefts if left is not None]
-        return cls(name, tuple(keypoints), tuple(pairs), tuple(map(tuple, limbs)))
+        """The flip pairs are read off the names: right_knee and left_knee, KneeRight and KneeLeft, r_knee, lknee.
+
+        Of two sides in a name both are exchanged: right_eye_left_corner is left_eye_right_corner in the mirror. Two
+        names are a pair where each finds the other.
+        """
+        keypoints = tuple(keypoints)
+        others = {keypoint: _mirrored(keypoint, keypoints) for keypoint in keypoints}
+        pairs = [
+            (keypoints.index(right), keypoints.index(left))
+            for right, left in others.items()
+            if left is not None and others[left] == right and right > left  # r comes after l
+        ]
+        return cls(name, keypoints, tuple(pairs), tuple(map(tuple, limbs)))
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Skeleton":
@@ -85,13 +99,12 @@ class Skeleton:
         return cls(**{name: _tuples(value) for name, value in document.items()})
 
 
-def _left_of(keypoint: str, others: Container[str]) -> str | None:
-    """The name that is left where this one is right; None where it is not."""
-    for place, right, left in SIDES:
-        for own, its in ((right, left), (left, right)):
-            other = re.sub(place.format(own), its, keypoint, count=1)
-            if other != keypoint and other in others:
-                return other if own == right else None
+def _mirrored(keypoint: str, others: Sequence[str]) -> str | None:
+    """The name that is right where this one is left, and left where it is right; None where there is none."""
+    for sides in SIDES:
+        other = re.sub(sides, lambda side: EXCHANGED[side[0]], keypoint)
+        if other != keypoint and other in others:
+            return other
     return None
 
 
