@@ -1,10 +1,14 @@
 """Losses worked by hand, and safe without ground truth."""
 
+import math
+
 import pytest
 import torch
 
 from stereohg.training.losses import (
     block_distribution,
+    coarse_counts,
+    coarse_loss,
     distribution_loss,
     known_blocks,
     masked_mean,
@@ -33,6 +37,20 @@ def test_block_distribution_by_hand():
     valid = torch.ones(1, 4, 4, dtype=torch.bool)
     target = block_distribution(disparity, valid, num_levels=8)
     assert target.flatten().tolist() == pytest.approx([0, 0.375, 0.375, 0, 0, 0.25, 0, 0])
+
+
+def test_the_coarse_loss_by_hand():
+    """Of 16x16 pixels: four by four of a quarter of the size, one block; a row of theirs is not known."""
+    disparity, valid = torch.full((1, 16, 16), 24.0), torch.ones(1, 16, 16, dtype=torch.bool)  # 6 there, level 1.5
+    valid[:, :4] = False
+    answer = torch.full((1, 2, 4, 4), 8.0)  # 2 off: a smooth L1 of 1.5
+    similarity = torch.zeros(1, 4, 2, 3)  # padded by a row at the top and two columns on the right; four levels alike
+    assert coarse_loss(answer, similarity, disparity, valid).item() == pytest.approx(1.5 + 2 * math.log(4))
+    assert [count.item() for count in coarse_counts(disparity, valid, 4)] == [12, 1]
+    similarity[:, 1:3, 1, 0] = 100.0  # half to half, as the target; what was padded does not count
+    assert coarse_loss(answer, similarity, disparity, valid).item() == pytest.approx(1.5 + 2 * math.log(2))
+    counts = torch.tensor(24), torch.tensor(2)  # of two such pictures
+    assert coarse_loss(answer, similarity, disparity, valid, counts).item() == pytest.approx(0.75 + math.log(2))
 
 
 def test_pictures_without_whole_blocks_are_refused():

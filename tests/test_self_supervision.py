@@ -158,6 +158,7 @@ def test_disparities_go_to_the_truth():
         ({"augmentation": Augmentation(colour=Colour(asymmetric=0.5))}, "augmentation.colour.asymmetric"),
         ({"loss": LossConfig("photometric", below=32)}, "loss.below"),
         ({"window": Window(32, 64)}, "window"),
+        ({"loss": LossConfig("photometric", coarse=0.5)}, "loss.coarse"),
         ({"augmentation": Augmentation(horizontal_flip=HorizontalFlip())}, "augmentation.horizontal_flip"),
     ],
 )

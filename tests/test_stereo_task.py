@@ -120,6 +120,24 @@ def test_sizes_that_do_not_fit_the_network_are_told_before_the_first_step(tmp_pa
             task(**changes).network()
 
 
+def test_the_coarse_answer_is_learnt_where_that_is_asked_for():
+    """Beside the rest, of which its weight makes no difference; and its gradient reaches what it is made of."""
+    plain, taught, twice = (task(loss=replace(runs.TINY.loss, coarse=weight)) for weight in (0.0, 0.5, 1.0))
+    losses, gradients = [], []
+    for own in (plain, taught, twice):
+        torch.manual_seed(0)
+        network = own.network().train()
+        batch = own.collate([own.samples[0], own.samples[1]])
+        loss, epe, _ = own.losses(network, batch, own.counts(batch))
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append(network.match.weight.grad)
+    assert losses[2] - losses[1] == pytest.approx(losses[1] - losses[0], rel=1e-3) and losses[1] > losses[0]
+    assert not torch.allclose(gradients[0], gradients[1])
+    with pytest.raises(ValueError, match="loss.coarse is 0.5, and the network has no coarse answer"):
+        task(model=StereoModelConfig("psmnet"), loss=LossConfig(heads=[0.5, 0.7, 1.0], coarse=0.5)).network()
+
+
 def test_what_is_learnt_is_the_part_to_learn_from(tmp_path):
     """And what is validated on the one to evaluate on, where neither is named."""
     data = DataConfig("sceneflow_clean", trees.scene_flow(tmp_path), options={"parts": ["flyingthings3d"]})

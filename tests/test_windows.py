@@ -70,7 +70,7 @@ def test_only_the_window_is_learnt_and_the_whole_is_seen():
     class Network:
         def look(self, left, right):
             asked["look"] = left.shape
-            return (numbered(2, 16, 40).unsqueeze(1),)
+            return numbered(2, 16, 40).unsqueeze(1), None
 
         def forward_with_costs(self, left, right, seen):
             asked["match"], asked["seen"] = left.shape, seen[:, 0, 0, 0].tolist()

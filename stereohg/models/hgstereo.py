@@ -121,7 +121,11 @@ class HGStereo(StereoNetwork):
 
         (B,64,H/4,W/4) is the guide's shape.
         """
-        (coarse,) = seen or self.look(left, right)
+        if seen:
+            (coarse,) = seen
+        else:  # an exported graph with a change of modes in it cannot be read again
+            with nullcontext() if torch.compiler.is_exporting() else torch.no_grad():
+                coarse, _ = self.look(left, right)
         if self.training:
             is_untold = as_by_chance(left, UNTOLD) == 0
             coarse = coarse.masked_fill(is_untold.view(-1, 1, 1, 1), -max(REACHES))
@@ -134,25 +138,23 @@ class HGStereo(StereoNetwork):
     def regress(self, costs: list[Tensor], *features: Tensor) -> list[Tensor]:
         return [self.output_scale * disparity for disparity in self._disparities(costs, features[-1])]
 
-    def look(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
-        """The coarse answer (B,2,H/4,W/4): disparities of the pair at a quarter of the size, and their confidence.
+    @property
+    def coarse_levels(self) -> int:
+        return next_multiple(self.max_disp / COARSE, MAX_DISP_MULTIPLE) // 4
 
-        A pixel there is a level of the volume.
-        """
+    def look(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
+        """Disparities of the pair at a quarter of the size, and their confidence; and the similarities behind them."""
         height, width = (n // COARSE for n in left.shape[-2:])
         padding = Padding(height, width, self.multiple, self.padding)
-        levels = next_multiple(self.max_disp / COARSE, MAX_DISP_MULTIPLE) // 4
-        # an exported graph with a change of modes in it cannot be read again
-        without_gradients = nullcontext() if torch.compiler.is_exporting() else torch.no_grad()
-        with in_evaluation(self), without_gradients:
+        with in_evaluation(self):
             *features, guide = self._features(*(padding.pad(F.avg_pool2d(x, COARSE)) for x in (left, right)))
-            costs = self._similarities(*features, guide, levels)
+            costs = self._similarities(*features, guide, self.coarse_levels)
             (disparity,) = self._disparities(costs, guide)
-            sureness = at_full_size(confidence(costs[0].to(disparity.dtype)))
+            sureness = at_full_size(confidence(costs[0].detach().to(disparity.dtype)))
         # by numbers and not by slices: those of an export of any size would hold for sizes with the same padding alone
         rows, columns = (torch.arange(n, device=left.device) for n in (height, width))
-        answer = torch.stack((disparity, sureness), 1)
-        return (answer.index_select(2, padding.top + rows).index_select(3, columns),)
+        answer = torch.stack((disparity, sureness), 1).index_select(2, padding.top + rows).index_select(3, columns)
+        return answer, costs[0]
 
     def _features(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         stem = self.stem(torch.cat((left, right)))  # both images as one batch

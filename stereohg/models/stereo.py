@@ -56,14 +56,21 @@ class StereoNetwork(nn.Module):
         """Levels of the volume, at a quarter of the resolution."""
         return self.max_disp // 4
 
+    coarse_levels = 0
+    """Levels of the similarities that ``look`` gives, none where it gives nothing."""
+
     def look(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
-        """What is to be seen of the whole pair before any part of it is extracted: each (B,C,H/4,W/4), mostly none."""
+        """What is to be seen of the whole pair before any part of it is extracted: mostly nothing.
+
+        Otherwise a coarse answer (B,2,H/4,W/4), of which a pixel is a level of the volume: disparities, and how sure
+        they are; and the similarities behind it, (B,D/16,H/16,W/16) and what these images were padded with.
+        """
         return ()
 
     def extract(self, left: Tensor, right: Tensor, *seen: Tensor) -> tuple[Tensor, ...]:
         """What the whole images come to before they are compared, such as 2-D features: each (B,C,H/4,W/4).
 
-        ``seen`` is what ``look`` gave, if it was asked: of these images, or of larger ones that they are a part of.
+        ``seen`` is the coarse answer, if it is known: of these images, or of larger ones that they are a part of.
         """
         raise NotImplementedError
 

@@ -317,6 +317,7 @@ class LossConfig:
         heads: weight of each head, coarse to fine.
         above: only true disparities above this count, pixels; None is no bound.
         below: only true disparities below this count.
+        coarse: weight of the first answer, at a quarter of the size, that hgstereo gives; 0 does not teach it.
         smoothness: weight of steep disparities where the picture is smooth, in photometric.
         consistency: weight of the difference between both views' disparities, in photometric.
     """
@@ -325,11 +326,13 @@ class LossConfig:
     heads: list[float] = field(default_factory=lambda: [1.0])
     above: float | None = None
     below: float | None = None
+    coarse: float = 0.0
     smoothness: float = 0.1
     consistency: float = 1.0
 
     def __post_init__(self):
         weighs = bool(self.heads) and min(self.heads) >= 0 and max(self.heads) > 0
+        _check("loss.coarse", self.coarse, self.coarse >= 0, "0 or more")
         _check("loss.heads", self.heads, weighs, "weights of 0 and more, one for each head")
         empty = None not in (self.above, self.below) and self.above >= self.below
         _check("loss.above", self.above, not empty, f"below loss.below, {self.below}")

@@ -72,6 +72,38 @@ def distribution_loss(similarity: Tensor, target: Tensor, count: Tensor | None =
     return masked_mean(entropy, known_blocks(target), count)
 
 
+def coarse_loss(
+    answer: Tensor, similarity: Tensor, disparity: Tensor, valid: Tensor, counts: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
+    """Smooth L1 and cross-entropy of what ``StereoNetwork.look`` gives, beside the disparities of the whole pictures.
+
+    Args:
+        answer: (B,2,H/4,W/4).
+        similarity: (B,D/16,H/16,W/16), padded at the top and on the right.
+        disparity: (B,H,W).
+        valid: (B,H,W).
+        counts: ``coarse_counts`` of all that the loss is a mean over.
+    """
+    small, known = _at_a_quarter(disparity, valid)
+    target = block_distribution(small, known, similarity.shape[1])
+    rows, columns = (own - whole for own, whole in zip(similarity.shape[-2:], target.shape[-2:], strict=True))
+    pixels, blocks = counts or (None, None)
+    near = masked_mean(F.smooth_l1_loss(answer[:, 0].float(), small, reduction="none"), known, pixels)
+    return near + DISTRIBUTION_WEIGHT * distribution_loss(similarity, F.pad(target, (0, columns, rows, 0)), blocks)
+
+
+def coarse_counts(disparity: Tensor, valid: Tensor, num_levels: int) -> tuple[Tensor, Tensor]:
+    """Pixels and blocks that ``coarse_loss`` is a mean over, of a volume of so many levels."""
+    small, known = _at_a_quarter(disparity, valid)
+    return known.sum(), known_blocks(block_distribution(small, known, num_levels)).sum()
+
+
+def _at_a_quarter(disparity: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Every fourth pixel's disparity, in pixels of a picture of a quarter of the size, 0 where it is not valid."""
+    known = valid[:, 2::4, 2::4]
+    return torch.where(known, disparity[:, 2::4, 2::4], 0) / 4, known
+
+
 def multi_head_distribution(
     costs: list[Tensor], target: Tensor, weights: list[float], count: Tensor | None = None
 ) -> Tensor:

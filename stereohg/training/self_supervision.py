@@ -86,6 +86,7 @@ def check_alike(config: StereoTraining) -> None:
         "augmentation.colour.asymmetric": changes.colour is not None and changes.colour.asymmetric > 0,
         "loss.above": config.loss.above is not None,
         "loss.below": config.loss.below is not None,
+        "loss.coarse": config.loss.coarse > 0,
     }
     wrong = [name for name, is_set in unlike.items() if is_set]
     if wrong:

@@ -24,6 +24,8 @@ from stereohg.training.config import VALIDATION_SEED, DataConfig, StereoTraining
 from stereohg.training.initial import start, training_before
 from stereohg.training.losses import (
     block_distribution,
+    coarse_counts,
+    coarse_loss,
     known_blocks,
     masked_mean,
     multi_head_distribution,
@@ -77,7 +79,11 @@ class StereoTask:
     def network(self) -> nn.Module:
         network = start(self.config.model)
         network.recomputes_features = self.config.recompute_features
-        self.num_levels = network.num_levels
+        self.num_levels, self.coarse_levels = network.num_levels, network.coarse_levels
+        if self.config.loss.coarse and not network.coarse_levels:
+            raise ValueError(
+                f"loss.coarse is {self.config.loss.coarse}, and the network has no coarse answer; leave it out"
+            )
         for name, size in (("augmentation.crop", self.config.augmentation.crop), ("window", self.config.window)):
             if size is not None and (size.height % network.multiple or size.width % network.multiple):
                 raise ValueError(
@@ -93,35 +99,43 @@ class StereoTask:
         return replace(sample, valid=np.zeros_like(sample.valid))
 
     def counts(self, batch: StereoBatch) -> Tensor:
-        """Pixels, and for the distribution also blocks."""
-        batch = self._learnt(batch)
+        """Pixels, for the distribution also blocks; and for a coarse answer both of those at a quarter of the size."""
+        whole, batch = batch, self._learnt(batch)
         valid = self._counted(batch)
         counts = [valid.sum()]
         if self.config.loss.name == "distribution":
             counts.append(known_blocks(self._target(batch, valid)).sum())
+        if self.config.loss.coarse:
+            counts += coarse_counts(whole.disparity, self._counted(whole), self.coarse_levels)
         return torch.stack(counts)
 
     def losses(self, network: nn.Module, batch: StereoBatch, counts: Tensor) -> Tensor:
-        seen = self._seen(network, batch)
-        batch = self._learnt(batch)
+        whole, batch = batch, self._learnt(batch)
         config, valid = self.config.loss, self._counted(batch)
-        predictions, costs = network.forward_with_costs(batch.left, batch.right, *seen)
+        with torch.set_grad_enabled(config.coarse > 0):
+            coarse = network.look(whole.left, whole.right) if self.looks else ()
+        predictions, costs = network.forward_with_costs(batch.left, batch.right, *self._seen(whole, coarse))
         with torch.autocast(batch.left.device.type, enabled=False):
             loss = multi_head_smooth_l1(predictions, batch.disparity, valid, config.heads, counts[0])
             if config.name == "distribution":
                 target = self._target(batch, valid)
                 loss = loss + multi_head_distribution(costs, target, config.heads, counts[1])
+            if config.coarse:
+                own = coarse_loss(*coarse, whole.disparity, self._counted(whole), counts[-2:].unbind())
+                loss = loss + config.coarse * own
             error = (predictions[-1].detach() - batch.disparity).abs()
             measures = (masked_mean(values, valid, counts[0]) for values in (error, (error > BAD).to(error.dtype)))
             return torch.stack([loss, *measures])
 
-    def _seen(self, network: nn.Module, batch: StereoBatch) -> list[Tensor]:
-        """What the network sees of the whole pictures, in the windows."""
-        window = self.config.window
-        if window is None:
-            return []
-        corners = window.corners(batch.left)
-        return [window.cut(each, corners, 4) for each in network.look(batch.left, batch.right)]
+    @property
+    def looks(self) -> bool:
+        """Whether a coarse answer is asked for by itself, since it is learnt, or is of more than is matched."""
+        return self.config.window is not None or self.config.loss.coarse > 0
+
+    def _seen(self, whole: StereoBatch, coarse: tuple[Tensor, ...]) -> list[Tensor]:
+        """The coarse answer, if there is one, of what is matched; no gradient of that reaches it."""
+        answers, window = [answer.detach() for answer in coarse[:1]], self.config.window
+        return answers if window is None else [window.cut(own, window.corners(whole.left), 4) for own in answers]
 
     def _learnt(self, batch: StereoBatch) -> StereoBatch:
         """What is matched of the pictures: all of them, or their windows."""
