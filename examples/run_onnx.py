@@ -22,23 +22,28 @@ def brought_back(values, size):
     return (nearest + off * np.clip(2 - np.abs(off), 0, 1)).astype(np.float32)
 
 
-if len(sys.argv) != 5:
-    sys.exit("usage: python run_onnx.py MODEL.onnx LEFT RIGHT OUT.npy")
-model, left, right, output = sys.argv[1:]
-session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-about = session.get_modelmeta().custom_metadata_map
-multiple, scale = int(about["multiple"]), float(about.get("scale", 1))  # 1 and 1 where the file does it by itself
-pair = {side: Image.open(path).convert("RGB") for side, path in (("left", left), ("right", right))}
-size = pair["left"].size
-of_file = session.get_inputs()[0].shape[2:0:-1]
-if any(isinstance(side, int) for side in of_file) and tuple(of_file) != size:
-    sys.exit(f"{model} is for pictures of {of_file[0]}x{of_file[1]}, and {left} is {size[0]}x{size[1]}; export it anew")
-width, height = (round(scale * side) for side in size)
-margins = ((-height % multiple, 0), (0, -width % multiple), (0, 0))  # at the top and on the right
-larger = {side: np.asarray(picture.resize((width, height), Image.BILINEAR)) for side, picture in pair.items()}
-padded = {side: np.pad(picture, margins, mode="edge")[None] for side, picture in larger.items()}
-answers = (answer[0, -height:, :width] for answer in session.run(["disparity", "confidence"], padded))
-disparity, confidence = (answer if scale == 1 else brought_back(answer, size) for answer in answers)
-disparity = disparity * (size[0] / width)
-np.save(output, disparity)
-print(f"disparity {disparity.min():.1f} to {disparity.max():.1f} px, mean confidence {confidence.mean():.2f}: {output}")
+def main():
+    if len(sys.argv) != 5:
+        sys.exit("usage: python run_onnx.py MODEL.onnx LEFT RIGHT OUT.npy")
+    model, left, right, output = sys.argv[1:]
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    about = session.get_modelmeta().custom_metadata_map
+    multiple, scale = int(about["multiple"]), float(about.get("scale", 1))  # 1 and 1 where the file does it by itself
+    pair = {side: Image.open(path).convert("RGB") for side, path in (("left", left), ("right", right))}
+    size = pair["left"].size
+    of_file = session.get_inputs()[0].shape[2:0:-1]
+    if any(isinstance(side, int) for side in of_file) and tuple(of_file) != size:
+        sys.exit(f"{model} takes pictures of {of_file[0]}x{of_file[1]}, and {left} is {size[0]}x{size[1]}; export anew")
+    width, height = (round(scale * side) for side in size)
+    margins = ((-height % multiple, 0), (0, -width % multiple), (0, 0))  # at the top and on the right
+    larger = {side: np.asarray(picture.resize((width, height), Image.BILINEAR)) for side, picture in pair.items()}
+    padded = {side: np.pad(picture, margins, mode="edge")[None] for side, picture in larger.items()}
+    disparity, confidence = (answer[0, -height:, :width] for answer in session.run(["disparity", "confidence"], padded))
+    if scale != 1:
+        disparity, confidence = brought_back(disparity * (size[0] / width), size), brought_back(confidence, size)
+    np.save(output, disparity)
+    print(f"{disparity.min():.1f} to {disparity.max():.1f} px, mean confidence {confidence.mean():.2f}: {output}")
+
+
+if __name__ == "__main__":
+    main()

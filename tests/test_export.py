@@ -1,6 +1,7 @@
 """Exported files give PyTorch's answers, of standard operators, where PyTorch is not."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ import stereohg
 from stereohg.cli import main
 from stereohg.data.motorcycle import motorcycle
 from stereohg.exporting import CARD, TOLERANCE, Exported, export
+from stereohg.models.resizing import brought_back
 from stereohg.nn import BasicBlock
 
 pytestmark = pytest.mark.filterwarnings("ignore::stereohg.PairWarning")  # the range is short on purpose
@@ -111,6 +113,16 @@ def assert_runs_without_pytorch(written: Exported, model: nn.Module, pair, folde
 
 def test_a_fixed_size_runs_without_pytorch(written, tmp_path, pair):
     assert_runs_without_pytorch(written, stereohg.load_model("hgstereo_s", max_disp=64), pair, tmp_path)
+
+
+@pytest.mark.parametrize("size", [(40, 30), (64, 96), (71, 100)])
+def test_the_example_brings_disparities_back_as_predict_does(size):
+    """Two surfaces 20 pixels apart, on a slant."""
+    example = runpy.run_path(str(EXAMPLE))["brought_back"]
+    rows, columns = np.mgrid[:60, :90].astype(np.float32)
+    disparity = np.where(columns + rows / 3 < 50, 10, 30) + 0.05 * columns
+    expected = brought_back(torch.from_numpy(disparity)[None], size)[0].numpy()
+    np.testing.assert_allclose(example(disparity * (size[1] / 90), size[::-1]), expected, atol=1e-4)
 
 
 @pytest.mark.slow
