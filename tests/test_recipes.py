@@ -1,5 +1,7 @@
 """The recipes in the package, against what the papers' authors' code does."""
 
+from dataclasses import replace
+
 import pytest
 
 from stereohg.cli import _with_recipe_file, build_parser
@@ -12,12 +14,14 @@ from stereohg.training.config import (
     Augmentation,
     KeypointTraining,
     LoopConfig,
+    LossConfig,
     ModelConfig,
     OptimiserConfig,
     ScheduleConfig,
     StereoTraining,
     ValidationConfig,
 )
+from stereohg.training.windows import Window
 
 PSMNET = ("psmnet_sceneflow", "psmnet_kitti2012", "psmnet_kitti2015")
 GWCNET = tuple(f"gwcnet_{kind}_{data}" for kind in ("g", "gc") for data in ("sceneflow", "kitti2012", "kitti2015"))
@@ -126,13 +130,14 @@ def test_hgstereo_as_the_bundled_weights_ended():
     arguments = {"max_disp": 256, "scale": 1.5}
     assert (own.model.arguments, own.model.saved_max_disp, own.model.half) == (arguments, 288, True)
     assert (own.data, own.schedule) == (before.data, before.schedule)
-    assert own.augmentation.crop == RandomCrop(576, 1280) and own.batch_size == 1
-    assert own.augmentation.scale.low * own.data.options["height"] >= 576
-    assert own.augmentation.scale.low * own.data.options["width"] >= 1280
-    assert (own.loss.name, own.loss.heads, own.loss.below) == ("distribution", [0.5, 1.0], 256)
+    assert (own.augmentation.crop, own.window) == (RandomCrop(512, 1024), Window(288, 640))
+    assert own.augmentation.scale.low * own.data.options["height"] >= 512
+    assert own.augmentation.scale.low * own.data.options["width"] >= 1024
+    assert own.loss == LossConfig("distribution", [0.5, 1.0], below=256, coarse=0.5)
     last = recipe("hgstereo")
-    assert (last.model.weights, last.steps, last.optimiser.learning_rate) == ("hgstereo_wide", 500, 4e-4)
-    assert (last.data, last.augmentation, last.loss) == (before.data, before.augmentation, before.loss)
+    assert (last.model.weights, last.steps, last.optimiser.learning_rate) == ("hgstereo_wide", 420, 4e-4)
+    assert (last.data, last.augmentation) == (before.data, before.augmentation)
+    assert last.loss == replace(before.loss, coarse=0.25)
 
 
 @pytest.mark.parametrize(
