@@ -112,9 +112,9 @@ class StereoTask:
     def losses(self, network: nn.Module, batch: StereoBatch, counts: Tensor) -> Tensor:
         whole, batch = batch, self._learnt(batch)
         config, valid = self.config.loss, self._counted(batch)
-        with torch.set_grad_enabled(config.coarse > 0):
-            coarse = network.look(whole.left, whole.right) if self.looks else ()
-        predictions, costs = network.forward_with_costs(batch.left, batch.right, *self._seen(whole, coarse))
+        predictions, costs = network.forward_with_costs(batch.left, batch.right, *self._seen(network, whole))
+        # once more and behind it, since a gradient wants the running statistics that it was made with
+        coarse = network.look(whole.left, whole.right) if config.coarse else ()
         with torch.autocast(batch.left.device.type, enabled=False):
             loss = multi_head_smooth_l1(predictions, batch.disparity, valid, config.heads, counts[0])
             if config.name == "distribution":
@@ -127,15 +127,14 @@ class StereoTask:
             measures = (masked_mean(values, valid, counts[0]) for values in (error, (error > BAD).to(error.dtype)))
             return torch.stack([loss, *measures])
 
-    @property
-    def looks(self) -> bool:
-        """Whether a coarse answer is asked for by itself, since it is learnt, or is of more than is matched."""
-        return self.config.window is not None or self.config.loss.coarse > 0
-
-    def _seen(self, whole: StereoBatch, coarse: tuple[Tensor, ...]) -> list[Tensor]:
-        """The coarse answer, if there is one, of what is matched; no gradient of that reaches it."""
-        answers, window = [answer.detach() for answer in coarse[:1]], self.config.window
-        return answers if window is None else [window.cut(own, window.corners(whole.left), 4) for own in answers]
+    def _seen(self, network: nn.Module, whole: StereoBatch) -> list[Tensor]:
+        """The coarse answer of whole pictures, in their windows, if there are any."""
+        window = self.config.window
+        if window is None:
+            return []
+        with torch.no_grad():
+            answers = network.look(whole.left, whole.right)[:1]
+        return [window.cut(answer, window.corners(whole.left), 4) for answer in answers]
 
     def _learnt(self, batch: StereoBatch) -> StereoBatch:
         """What is matched of the pictures: all of them, or their windows."""
