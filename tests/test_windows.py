@@ -80,3 +80,11 @@ def test_only_the_window_is_learnt_and_the_whole_is_seen():
     assert own.losses(Network(), batch, own.counts(batch)).tolist() == pytest.approx([1.5, 2, 0])
     assert asked["look"] == (2, 3, 64, 160) and asked["match"] == (2, 3, 32, 64)
     assert asked["seen"] == [1000 * (row // 4) + column // 4 for row, column in corners]
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_step_with_windows_and_the_coarse_answer(tmp_path, channels_last):
+    own = windowed([0.5, 1.0], height=32, width=64).config
+    config = replace(own, steps=2, loss=replace(own.loss, coarse=0.5), channels_last=channels_last)
+    assert runs.run(config, tmp_path) is not None
+    assert len(runs.losses(tmp_path)) == 2
