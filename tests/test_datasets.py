@@ -511,3 +511,9 @@ def test_damaged_kept_scenes_are_rendered_anew(tmp_path):
 def test_seeds_do_not_share_kept_scenes(tmp_path):
     one, next_one = (KeptScenes(SyntheticStereo(seed=seed), tmp_path).path(0) for seed in (987654321, 987654322))
     assert one != next_one
+
+
+def test_a_split_of_which_a_part_of_kitti_has_nothing_is_told(tmp_path):
+    root = trees.kitti(tmp_path, 2015, (0, 1))
+    with pytest.raises(FileNotFoundError, match="image_2 has 2 pictures, and none of the split psmnet_val"):
+        create_dataset("kitti2015", root, "psmnet_val")
