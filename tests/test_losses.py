@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from stereohg.models.stereo import Look
 from stereohg.training.losses import (
     block_distribution,
     coarse_counts,
@@ -40,17 +41,29 @@ def test_block_distribution_by_hand():
 
 
 def test_the_coarse_loss_by_hand():
-    """Of 16x16 pixels: four by four of a quarter of the size, one block; a row of theirs is not known."""
-    disparity, valid = torch.full((1, 16, 16), 24.0), torch.ones(1, 16, 16, dtype=torch.bool)  # 6 there, level 1.5
+    """Of 16x16 pixels: 8x8 of half the size, four by four cells, two by two blocks; a row of cells is not known."""
+    disparity, valid = torch.full((1, 16, 16), 12.0), torch.ones(1, 16, 16, dtype=torch.bool)
     valid[:, :4] = False
-    answer = torch.full((1, 2, 4, 4), 8.0)  # 2 off: a smooth L1 of 1.5
-    similarity = torch.zeros(1, 4, 2, 3)  # padded by a row at the top and two columns on the right; four levels alike
-    assert coarse_loss(answer, similarity, disparity, valid).item() == pytest.approx(1.5 + 2 * math.log(4))
-    assert [count.item() for count in coarse_counts(disparity, valid, 4)] == [12, 1]
-    similarity[:, 1:3, 1, 0] = 100.0  # half to half, as the target; what was padded does not count
-    assert coarse_loss(answer, similarity, disparity, valid).item() == pytest.approx(1.5 + 2 * math.log(2))
-    counts = torch.tensor(24), torch.tensor(2)  # of two such pictures
-    assert coarse_loss(answer, similarity, disparity, valid, counts).item() == pytest.approx(0.75 + math.log(2))
+    answer = torch.full((1, 2, 4, 4), 5.0)  # level 3 of the whole, 2 off: a smooth L1 of 1.5
+    similarity = torch.zeros(1, 4, 3, 4)  # padded by a row at the top and two columns on the right; four levels alike
+    looks = [Look(answer, similarity)]
+    assert coarse_loss(looks, disparity, valid).item() == pytest.approx(1.5 + 2 * math.log(4))
+    assert [count.item() for count in coarse_counts(disparity, valid, (4,))] == [12, 4]
+    similarity[:, 1:3, 1:, :2] = 100.0  # half to half, as the target: 6 pixels, level 1.5; what was padded is not known
+    assert coarse_loss(looks, disparity, valid).item() == pytest.approx(1.5 + 2 * math.log(2))
+    counts = [torch.tensor(24), torch.tensor(8)]  # of two such pictures
+    assert coarse_loss(looks, disparity, valid, counts).item() == pytest.approx(0.75 + math.log(2))
+
+
+def test_the_coarse_loss_of_two_looks():
+    """The second is of half of the first's picture with its padding: level 1.5 of that, 3 of the whole."""
+    disparity, valid = torch.full((1, 16, 16), 12.0), torch.ones(1, 16, 16, dtype=torch.bool)
+    fine = Look(torch.full((1, 2, 4, 4), 3.0), torch.full((1, 4, 4, 4), 0.0))  # right; padded to 16x16
+    coarse = Look(torch.full((1, 2, 4, 4), 4.5), torch.full((1, 2, 2, 2), 0.0))  # 3 off: a smooth L1 of 2.5
+    known = [count.item() for count in coarse_counts(disparity, valid, (2, 4))]
+    assert known == [16, 4, 4, 1]
+    loss = coarse_loss([coarse, fine], disparity, valid)
+    assert loss.item() == pytest.approx(2 * math.log(4) + 2.5 + 2 * math.log(2))
 
 
 def test_pictures_without_whole_blocks_are_refused():

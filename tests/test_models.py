@@ -12,7 +12,6 @@ from torch.utils.flop_counter import FlopCounterMode
 import stereohg
 from stereohg.models.features import SpatialPyramid
 from stereohg.models.hgstereo import UPSAMPLING_GAIN
-from stereohg.models.resizing import at_full_size
 from stereohg.nn import confidence
 
 STEREO = [name for name in stereohg.list_models() if name != "keypoint_hourglass"]
@@ -179,24 +178,30 @@ def test_hgstereo_mixes_surfaces_in_training_alone():
     torch.testing.assert_close(kept[0, 0], torch.tensor([8.0] * 4 + [40.0] * 4))
 
 
-def test_hgstereo_first_answers_at_a_quarter_of_the_size():
-    """Of which a pixel is a level of the whole; and without being told of any coarser one."""
+def test_hgstereo_answers_first_at_a_quarter_and_at_half_of_the_size():
+    """Each time in levels of the next volume, of every second pixel; the half is told of the quarter."""
     torch.manual_seed(0)
     model = stereohg.create_model("hgstereo_s", max_disp=48).eval()
-    left, right = pair(128, 256)
     model.told.weight.data.normal_()
+    pairs = [[F.avg_pool2d(image, size) for image in pair(128, 256)] for size in (4, 2, 1)]
+    deaf, alone = copy.deepcopy(model), copy.deepcopy(model)
+    deaf.told.weight.data.zero_()
     with torch.no_grad():
-        level, sureness = model.extract(left, right)[2].unbind(1)
-        told = model(left, right)[-1]
-        model.told.weight.zero_()  # says nothing
-        alone = copy.deepcopy(model)
-        alone.max_disp = 16  # the next multiple of a quarter of 48
-        (expected,), (cost,) = alone.forward_with_costs(*(F.avg_pool2d(image, 4) for image in (left, right)))
-        untold = model(left, right)[-1]
-    assert level.shape == sureness.shape == (1, 32, 64)
-    torch.testing.assert_close(level, expected)
-    torch.testing.assert_close(sureness, at_full_size(confidence(cost)))
-    assert not torch.allclose(told, untold, atol=0.1)
+        looks = model.look(*pairs[-1])
+        for network, images, max_disp, look, seen in (
+            (deaf, pairs[0], 16, looks[0], []),  # the next multiple of half of 32
+            (alone, pairs[1], 32, looks[1], [looks[0].answer]),  # of half of 48
+        ):
+            network.max_disp = max_disp
+            (disparity,), (cost,) = network.forward_with_costs(*images, *seen)
+            torch.testing.assert_close(look.similarity, cost)
+            torch.testing.assert_close(look.answer[:, 0], disparity[:, 1::2, 1::2] / 2)
+            sureness = F.interpolate(confidence(cost).unsqueeze(1), scale_factor=2, mode="bilinear")
+            torch.testing.assert_close(look.answer[:, 1:], sureness)
+        assert model.coarse_levels == tuple(look.similarity.shape[1] for look in looks) == (4, 8)
+        assert torch.equal(model.extract(*pairs[-1])[2], looks[1].answer)
+        deaf.max_disp = 48
+        assert not torch.allclose(model(*pairs[-1])[-1], deaf(*pairs[-1])[-1], atol=0.1)
 
 
 def test_the_coarse_answer_is_none_of_the_trainings_business():
@@ -225,7 +230,7 @@ def test_what_was_seen_of_a_larger_picture_is_taken():
     model = stereohg.create_model("hgstereo_s", max_disp=48).eval()
     left, right = pair(64, 128)
     with torch.no_grad():
-        own, _ = model.look(left, right)
+        own = model.look(left, right)[-1].answer
         assert torch.equal(model.extract(left, right)[2], own)
         assert torch.equal(model.extract(left, right, own + 1)[2], own + 1)
         given, _ = model.forward_with_costs(left, right, own + 1)

@@ -9,6 +9,7 @@ import torch
 
 from stereohg.models.chance import as_by_chance
 from stereohg.models.registry import create_model
+from stereohg.models.stereo import Look
 from stereohg.training.config import Augmentation, DataConfig, LossConfig
 from stereohg.training.stereo import StereoTask
 from stereohg.training.windows import Window
@@ -70,7 +71,7 @@ def test_only_the_window_is_learnt_and_the_whole_is_seen():
     class Network:
         def look(self, left, right):
             asked["look"] = left.shape
-            return numbered(2, 16, 40).unsqueeze(1), None
+            return [Look(numbered(2, 16, 40).unsqueeze(1), None)]
 
         def forward_with_costs(self, left, right, seen):
             asked["match"], asked["seen"] = left.shape, seen[:, 0, 0, 0].tolist()

@@ -5,7 +5,7 @@ al., IROS 2021), the upsampling RAFT (Teed & Deng, ECCV 2020). MIT licence, weig
 Where it differs from its models: features from a 2-D hourglass down to 1/32; correlation of unit vectors, so that
 exposure and contrast do not matter; Bottleneck(dim=3) inside the 3-D hourglasses; regression around the likeliest
 level at a quarter of the resolution; learned upsampling; and the network first looks at the pair at a quarter of the
-size, where a large blank wall is a small one, and is told at the full one what it answered.
+size, where a large blank wall is a small one, then at half of it, and is told each time what it answered before.
 
 Shapes: B batch, C channels, D disparity levels, H height, W width; image (B,3,H,W), volume (B,C,D/4,H/4,W/4),
 disparity (B,H,W).
@@ -21,9 +21,8 @@ from stereohg.data.preprocess import Padding
 from stereohg.models.chance import as_by_chance
 from stereohg.models.checks import check_at_least
 from stereohg.models.inference import in_evaluation
-from stereohg.models.resizing import at_full_size
 from stereohg.models.search import check_scale, next_multiple
-from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
+from stereohg.models.stereo import MAX_DISP_MULTIPLE, Look, StereoNetwork
 from stereohg.nn import (
     BasicBlock,
     Bottleneck,
@@ -40,10 +39,10 @@ from stereohg.nn import (
 COARSEST_LEVELS = 16  # 3-D hourglasses halve the levels down to 1/16, so that max_disp is a multiple of 16
 EPSILON = 1e-12  # keeps what is zero zero
 UPSAMPLING_GAIN = 0.25  # keeps the first steps' weights soft, as RAFT does
-COARSE = 4  # times smaller the pair is seen first: a pixel there is a level of the volume
+LOOKS = 2  # at ever half of the size, before the pair is matched at its own
 REACHES = 1, 4  # levels on either side of the coarse answer that learn of it
 TRUSTED = 1.1  # at first, before the sigmoid: three quarters. Learned from nothing it came to little
-UNTOLD = 4  # one training pair of so many is matched without the coarse answer, as the coarse ones themselves are
+UNTOLD = 4  # one training pair of so many is matched without a coarse answer, as the smallest are themselves
 
 
 class HGStereo(StereoNetwork):
@@ -125,7 +124,7 @@ class HGStereo(StereoNetwork):
             (coarse,) = seen
         else:  # an exported graph with a change of modes in it cannot be read again
             with nullcontext() if torch.compiler.is_exporting() else torch.no_grad():
-                coarse, _ = self.look(left, right)
+                coarse = self.look(left, right)[-1].answer
         if self.training:
             is_untold = as_by_chance(left, UNTOLD) == 0
             coarse = coarse.masked_fill(is_untold.view(-1, 1, 1, 1), -max(REACHES))
@@ -136,25 +135,36 @@ class HGStereo(StereoNetwork):
         return self._similarities(left, right, guide, self.num_levels, coarse)
 
     def regress(self, costs: list[Tensor], *features: Tensor) -> list[Tensor]:
-        return [self.output_scale * disparity for disparity in self._disparities(costs, features[-1])]
+        return [self.output_scale * disparity for disparity in self._disparities(costs, features[-1], 4)]
 
     @property
-    def coarse_levels(self) -> int:
-        return next_multiple(self.max_disp / COARSE, MAX_DISP_MULTIPLE) // 4
+    def coarse_levels(self) -> tuple[int, ...]:
+        levels = [self.num_levels]
+        for _ in range(LOOKS):
+            levels.insert(0, _levels_at_half(levels[0]))
+        return tuple(levels[:-1])
 
-    def look(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
-        """Disparities of the pair at a quarter of the size, and their confidence; and the similarities behind them."""
-        height, width = (n // COARSE for n in left.shape[-2:])
-        padding = Padding(height, width, self.multiple, self.padding)
+    def look(self, left: Tensor, right: Tensor) -> list[Look]:
         with in_evaluation(self):
-            *features, guide = self._features(*(padding.pad(F.avg_pool2d(x, COARSE)) for x in (left, right)))
-            costs = self._similarities(*features, guide, self.coarse_levels)
-            (disparity,) = self._disparities(costs, guide)
-            sureness = at_full_size(confidence(costs[0].detach().to(disparity.dtype)))
+            return self._looks(left, right, self.num_levels, LOOKS)
+
+    def _looks(self, left: Tensor, right: Tensor, levels: int, count: int) -> list[Look]:
+        """At ever half of the size, the smallest first; each is told what the one before it answered."""
+        if not count:
+            return []
+        height, width = (n // 2 for n in left.shape[-2:])
+        padding = Padding(height, width, self.multiple, self.padding)
+        small, levels = [padding.pad(F.avg_pool2d(x, 2)) for x in (left, right)], _levels_at_half(levels)
+        before = self._looks(*small, levels, count - 1)
+        *features, guide = self._features(*small)
+        (similarity,) = self._similarities(*features, guide, levels, before[-1].answer if before else None)
+        (disparity,) = self._disparities([similarity], guide, 2)
+        sureness = confidence(similarity.detach().to(disparity.dtype)).unsqueeze(1)
+        answer = torch.cat((disparity.unsqueeze(1), F.interpolate(sureness, scale_factor=2, mode="bilinear")), 1)
         # by numbers and not by slices: those of an export of any size would hold for sizes with the same padding alone
-        rows, columns = (torch.arange(n, device=left.device) for n in (height, width))
-        answer = torch.stack((disparity, sureness), 1).index_select(2, padding.top + rows).index_select(3, columns)
-        return answer, costs[0]
+        rows, columns = (torch.arange(n // 2, device=left.device) for n in (height, width))
+        answer = answer.index_select(2, padding.top // 2 + rows).index_select(3, columns)
+        return [*before, Look(answer, similarity)]
 
     def _features(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         stem = self.stem(torch.cat((left, right)))  # both images as one batch
@@ -181,12 +191,16 @@ class HGStereo(StereoNetwork):
                 costs.append(head(x).squeeze(1))
         return costs
 
-    def _disparities(self, costs: list[Tensor], guide: Tensor) -> list[Tensor]:
-        weights = F.conv2d(guide, *(UPSAMPLING_GAIN * w for w in (self.upsampling.weight, self.upsampling.bias)))
-        radius = None if self.training else 4 * self.radius  # what is left out would not learn to come in
+    def _disparities(self, costs: list[Tensor], guide: Tensor, factor: int) -> list[Tensor]:
+        """(B,factor H/4,factor W/4), of which a pixel is the unit: 4 is the pictures' size, 2 every second pixel."""
+        every = 4 // factor
+        mixtures = (w.unflatten(0, (9, 4, 4)) for w in (self.upsampling.weight, self.upsampling.bias))
+        chosen = (UPSAMPLING_GAIN * w[:, every - 1 :: every, every - 1 :: every].flatten(0, 2) for w in mixtures)
+        weights = F.conv2d(guide, *chosen)
+        radius = None if self.training else factor * self.radius  # what is left out would not learn to come in
         precise = torch.promote_types(weights.dtype, torch.float32)
         return [
-            convex_upsample(4 * soft_argmin(cost.to(precise), self.radius), weights.to(precise), 4, radius)
+            convex_upsample(factor * soft_argmin(cost.to(precise), self.radius), weights.to(precise), factor, radius)
             for cost in costs
         ]
 
@@ -195,6 +209,11 @@ class HGStereo(StereoNetwork):
         groups = x.unflatten(1, (self.num_groups, -1)).to(torch.promote_types(x.dtype, torch.float32))
         lengths = torch.linalg.vector_norm(groups, dim=2, keepdim=True).clamp_min(EPSILON)
         return (groups * (groups.shape[2] ** 0.5 / lengths)).to(x.dtype).flatten(1, 2)
+
+
+def _levels_at_half(levels: int) -> int:
+    """Of the volume of pictures of half the size."""
+    return next_multiple(levels / 2, MAX_DISP_MULTIPLE // 4)
 
 
 def hourglass(channels: tuple[int, ...], dim: int, at: int = 4) -> Hourglass:

@@ -6,6 +6,7 @@ left x minus right x.
 
 from collections.abc import Callable
 from numbers import Real
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,15 @@ from stereohg.models.recompute import recomputed
 from stereohg.nn import upsampled_soft_argmin
 
 MAX_DISP_MULTIPLE = 16  # 1/4 by the features, then twice 1/2 by the 3-D hourglasses
+
+
+class Look(NamedTuple):
+    """What a network makes of a pair at half of its size."""
+
+    answer: Tensor
+    """Disparities in levels of the pair's volume, and how sure they are: (B,2,H/4,W/4)."""
+    similarity: Tensor
+    """Behind it, of the small pair and what it was padded with at the top and on the right: (B,D/8,H/8,W/8)."""
 
 
 class StereoNetwork(nn.Module):
@@ -56,21 +66,20 @@ class StereoNetwork(nn.Module):
         """Levels of the volume, at a quarter of the resolution."""
         return self.max_disp // 4
 
-    coarse_levels = 0
-    """Levels of the similarities that ``look`` gives, none where it gives nothing."""
+    coarse_levels: tuple[int, ...] = ()
+    """Levels of the similarities of each ``look``."""
 
-    def look(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
-        """What is to be seen of the whole pair before any part of it is extracted: mostly nothing.
+    def look(self, left: Tensor, right: Tensor) -> list[Look]:
+        """What is to be seen of the whole pair before any part of it is extracted, the coarsest first: mostly nothing.
 
-        Otherwise a coarse answer (B,2,H/4,W/4), of which a pixel is a level of the volume: disparities, and how sure
-        they are; and the similarities behind it, (B,D/16,H/16,W/16) and what these images were padded with.
+        Each is at half of the size of the next, and the last at half of that of the pair.
         """
-        return ()
+        return []
 
     def extract(self, left: Tensor, right: Tensor, *seen: Tensor) -> tuple[Tensor, ...]:
         """What the whole images come to before they are compared, such as 2-D features: each (B,C,H/4,W/4).
 
-        ``seen`` is the coarse answer, if it is known: of these images, or of larger ones that they are a part of.
+        ``seen`` is the last look's answer, if it is known: of these images, or of larger ones that they are a part of.
         """
         raise NotImplementedError
 

@@ -317,7 +317,7 @@ class LossConfig:
         heads: weight of each head, coarse to fine.
         above: only true disparities above this count, pixels; None is no bound.
         below: only true disparities below this count.
-        coarse: weight of the first answer, at a quarter of the size, that hgstereo gives; 0 does not teach it.
+        coarse: weight of hgstereo's first answers, at a quarter and at half of the size; 0 does not teach them.
         smoothness: weight of steep disparities where the picture is smooth, in photometric.
         consistency: weight of the difference between both views' disparities, in photometric.
     """

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stereohg.models.stereo import Look
+
 DISTRIBUTION_WEIGHT = 2.0  # of the cross-entropy beside the smooth L1; both are near one after the first steps
 
 
@@ -72,36 +74,40 @@ def distribution_loss(similarity: Tensor, target: Tensor, count: Tensor | None =
     return masked_mean(entropy, known_blocks(target), count)
 
 
-def coarse_loss(
-    answer: Tensor, similarity: Tensor, disparity: Tensor, valid: Tensor, counts: tuple[Tensor, Tensor] | None = None
-) -> Tensor:
-    """Smooth L1 and cross-entropy of what ``StereoNetwork.look`` gives, beside the disparities of the whole pictures.
+def coarse_loss(looks: list[Look], disparity: Tensor, valid: Tensor, counts: list[Tensor] | None = None) -> Tensor:
+    """Smooth L1 and cross-entropy of ``StereoNetwork.look``, summed over the looks, of pairs of disparities (B,H,W).
 
-    Args:
-        answer: (B,2,H/4,W/4).
-        similarity: (B,D/16,H/16,W/16), padded at the top and on the right.
-        disparity: (B,H,W).
-        valid: (B,H,W).
-        counts: ``coarse_counts`` of all that the loss is a mean over.
+    ``counts`` is ``coarse_counts`` of all that the loss is a mean over.
     """
-    small, known = _at_a_quarter(disparity, valid)
-    target = block_distribution(small, known, similarity.shape[1])
-    rows, columns = (own - whole for own, whole in zip(similarity.shape[-2:], target.shape[-2:], strict=True))
-    pixels, blocks = counts or (None, None)
-    near = masked_mean(F.smooth_l1_loss(answer[:, 0].float(), small, reduction="none"), known, pixels)
-    return near + DISTRIBUTION_WEIGHT * distribution_loss(similarity, F.pad(target, (0, columns, rows, 0)), blocks)
+    counts = iter(counts or [None] * 2 * len(looks))
+    losses = []
+    for answer, similarity in reversed(looks):
+        disparity, valid = _at_half(disparity, valid)
+        level, known = _at_half(disparity, valid, first=1)
+        near = F.smooth_l1_loss(answer[:, 0].float(), level, reduction="none")
+        losses.append(masked_mean(near, known, next(counts)))
+        rows, columns = (4 * n - own for n, own in zip(similarity.shape[-2:], disparity.shape[-2:], strict=True))
+        disparity, valid = (F.pad(x, (0, columns, rows, 0)) for x in (disparity, valid))
+        target = block_distribution(disparity, valid, similarity.shape[1])
+        losses.append(DISTRIBUTION_WEIGHT * distribution_loss(similarity, target, next(counts)))
+    return torch.stack(losses).sum()
 
 
-def coarse_counts(disparity: Tensor, valid: Tensor, num_levels: int) -> tuple[Tensor, Tensor]:
-    """Pixels and blocks that ``coarse_loss`` is a mean over, of a volume of so many levels."""
-    small, known = _at_a_quarter(disparity, valid)
-    return known.sum(), known_blocks(block_distribution(small, known, num_levels)).sum()
+def coarse_counts(disparity: Tensor, valid: Tensor, levels: tuple[int, ...]) -> list[Tensor]:
+    """Pixels and blocks that ``coarse_loss`` is a mean over, of looks with so many levels, the finest first."""
+    counts = []
+    for num_levels in reversed(levels):
+        disparity, valid = _at_half(disparity, valid)
+        _, known = _at_half(disparity, valid, first=1)
+        blocks = known_blocks(block_distribution(disparity, valid, num_levels))
+        counts += known.sum(), blocks.sum()
+    return counts
 
 
-def _at_a_quarter(disparity: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Every fourth pixel's disparity, in pixels of a picture of a quarter of the size, 0 where it is not valid."""
-    known = valid[:, 2::4, 2::4]
-    return torch.where(known, disparity[:, 2::4, 2::4], 0) / 4, known
+def _at_half(disparity: Tensor, valid: Tensor, first: int = 0) -> tuple[Tensor, Tensor]:
+    """Of every second pixel from the ``first`` on, in pixels of a picture of half the size; 0 where it is not valid."""
+    valid = valid[:, first::2, first::2]
+    return torch.where(valid, disparity[:, first::2, first::2], 0) / 2, valid
 
 
 def multi_head_distribution(

@@ -99,7 +99,7 @@ class StereoTask:
         return replace(sample, valid=np.zeros_like(sample.valid))
 
     def counts(self, batch: StereoBatch) -> Tensor:
-        """Pixels, for the distribution also blocks; and for a coarse answer both of those at a quarter of the size."""
+        """Pixels, for the distribution also blocks; and of what is learnt of coarse answers ``coarse_counts``."""
         whole, batch = batch, self._learnt(batch)
         valid = self._counted(batch)
         counts = [valid.sum()]
@@ -114,14 +114,14 @@ class StereoTask:
         config, valid = self.config.loss, self._counted(batch)
         predictions, costs = network.forward_with_costs(batch.left, batch.right, *self._seen(network, whole))
         # once more and behind it, since a gradient wants the running statistics that it was made with
-        coarse = network.look(whole.left, whole.right) if config.coarse else ()
+        looks = network.look(whole.left, whole.right) if config.coarse else []
         with torch.autocast(batch.left.device.type, enabled=False):
             loss = multi_head_smooth_l1(predictions, batch.disparity, valid, config.heads, counts[0])
             if config.name == "distribution":
                 target = self._target(batch, valid)
                 loss = loss + multi_head_distribution(costs, target, config.heads, counts[1])
             if config.coarse:
-                own = coarse_loss(*coarse, whole.disparity, self._counted(whole), counts[-2:].unbind())
+                own = coarse_loss(looks, whole.disparity, self._counted(whole), counts[-2 * len(looks) :].unbind())
                 loss = loss + config.coarse * own
             error = (predictions[-1].detach() - batch.disparity).abs()
             measures = (masked_mean(values, valid, counts[0]) for values in (error, (error > BAD).to(error.dtype)))
@@ -133,8 +133,8 @@ class StereoTask:
         if window is None:
             return []
         with torch.no_grad():
-            answers = network.look(whole.left, whole.right)[:1]
-        return [window.cut(answer, window.corners(whole.left), 4) for answer in answers]
+            looks = network.look(whole.left, whole.right)[-1:]
+        return [window.cut(look.answer, window.corners(whole.left), 4) for look in looks]
 
     def _learnt(self, batch: StereoBatch) -> StereoBatch:
         """What is matched of the pictures: all of them, or their windows."""
