@@ -19,7 +19,7 @@ from stereohg.nn.onednn import multiplies_in
 from stereohg.sgbm import sgbm_disparity
 
 REPEATS = 7
-SCALES, SCALES_IN_HALF = (1.0, 2.0), (None, 1.0)  # None is the network's own
+SCALES, SCALES_IN_HALF = (1.0, 1.25, 2.0), (None, 1.0, 1.25)  # None is the network's own
 RESULT = Path(__file__).parent / "results" / "motorcycle.json"
 
 
