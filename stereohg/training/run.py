@@ -117,7 +117,7 @@ class Run:
         self.average = make_average(self.network, config.ema)
         forward = _Forward(task, self.network)
         if config.compile:
-            forward.compile()
+            forward.compile(dynamic=False)  # of hgstereo's three sizes inductor (2.13) fails to make one graph
         self.optimiser = make_optimiser(self.network, config.optimiser)
 
         self.progress = Progress()
