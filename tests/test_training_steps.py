@@ -170,7 +170,7 @@ def test_channels_last_is_a_matter_of_speed(tmp_path):
 
 def test_compilation_is_an_option(tmp_path, monkeypatch):
     compiled = []
-    monkeypatch.setattr(nn.Module, "compile", lambda module: compiled.append(type(module).__name__))
+    monkeypatch.setattr(nn.Module, "compile", lambda module, dynamic: compiled.append(type(module).__name__))
     runs.begin(TINY, tmp_path)
     assert compiled == []
     runs.begin(replace(TINY, compile=True), tmp_path)
