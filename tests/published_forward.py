@@ -1,11 +1,11 @@
 """PSMNet and GwcNet, written out once more from the papers: functions over the authors' own keys.
 
 A second way to the same numbers, which shares no line with ``stereohg``: ``torch.nn.functional``, loops over the
-disparities, the published loss, mask and Adam. ``test_recipe_parity.py`` holds it to the numbers that the authors' code
-gave, and the training loop to it; ``benchmarks/networks.py`` measures against it. ``w`` is a flat dict of tensors by
-published key (``parity/NAME.keys.json``). All heads answer, and running means and variances change with each forward,
-as they do there in training; within ``evaluation()`` they stay and are used, and the last head answers. What the
-authors' code names in ``forward`` it holds until the answer is there, and so does this (``held``): memory is
+disparities, the published loss, mask and Adam. ``training/test_recipe_parity.py`` holds it to the numbers that the
+authors' code gave, and the training loop to it; ``benchmarks/networks.py`` measures against it. ``w`` is a flat dict of
+tensors by published key (``parity/NAME.keys.json``). All heads answer, and running means and variances change with each
+forward, as they do there in training; within ``evaluation()`` they stay and are used, and the last head answers. What
+the authors' code names in ``forward`` it holds until the answer is there, and so does this (``held``): memory is
 compared, too.
 
 In one place the published code fails and the rule of ``stereohg.models.features`` stands instead: PSMNet's pooling

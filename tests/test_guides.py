@@ -88,7 +88,7 @@ SLOW = (
 """Commands that begin so take too long all the same; in the default suite they are only parsed."""
 
 NOT_RUN: dict[str, str] = {
-    "stereohg demo": "tests/test_cli.py::test_demo_compares_and_says_where_each_file_is runs it",
+    "stereohg demo": "tests/commands/test_cli.py::test_demo_compares_and_says_where_each_file_is runs it",
     "pytest": "this is what it runs",
     "pip": "it would want a network; test_what_is_installed_is_there looks at what it names",
 }

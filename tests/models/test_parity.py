@@ -8,7 +8,6 @@ import itertools
 import json
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +16,9 @@ import torch
 from stereohg import create_model
 from stereohg.models.published_keys import published_keys
 from stereohg.training.losses import multi_head_smooth_l1
+from tests import parity
 from tests.parity import fill
 
-FOLDER = Path(__file__).parent / "parity"
 STEREO = {
     "psmnet": [0.5, 0.7, 1.0],
     "psmnet_basic": [1.0],
@@ -64,7 +63,7 @@ def one_thread():
 
 @cache
 def expected(name: str) -> dict[str, np.ndarray]:
-    with np.load(FOLDER / f"{name}.npz") as arrays:
+    with np.load(parity.FOLDER / f"{name}.npz") as arrays:
         return dict(arrays)
 
 
@@ -117,7 +116,7 @@ def test_keys_are_the_published_ones(name):
     model = build(name)
     names = published_keys(model.architecture, model.state_dict())
     ours = {names[key]: list(value.shape) for key, value in model.state_dict().items()}
-    published = dict(json.loads((FOLDER / f"{name}.keys.json").read_text()))
+    published = dict(json.loads((parity.FOLDER / f"{name}.keys.json").read_text()))
     assert len(ours) == len(names)
     assert ours == published
 
@@ -140,7 +139,7 @@ def test_stereo_answers(name, dtype):
     assert_agrees(name, "eval", answer, 4, 1e-6)
 
 
-@pytest.mark.slow  # test_recipe_parity.py holds two of them in float64 in less
+@pytest.mark.slow  # training/test_recipe_parity.py holds two of them in float64 in less
 @pytest.mark.parametrize("dtype", [FLOAT64, FLOAT32], ids=str)
 @pytest.mark.parametrize("name", STEREO)
 def test_stereo_training(name, dtype):

@@ -1,6 +1,6 @@
 """A run that is killed at random moments, again and again, comes to the weights of one that was not.
 
-``STEREOHG_KILLS=20 pytest -m slow tests/test_training_killed.py`` kills it twenty times.
+``STEREOHG_KILLS=20 pytest -m slow tests/training/test_killed.py`` kills it twenty times.
 """
 
 import os

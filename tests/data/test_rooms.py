@@ -11,7 +11,7 @@ from stereohg.data.synthetic import SyntheticMix, SyntheticRooms, SyntheticStere
 from stereohg.data.synthetic.camera import Atlas, StereoCamera
 from stereohg.data.synthetic.primitives import BOX, CARD, CYLINDER, ELLIPSOID, ROOM, Primitives, Rays, first_met
 from stereohg.data.synthetic.rooms import KINDS, Builder, load_atlas, stack
-from tests.test_synthetic import warped_right
+from tests.data.test_synthetic import warped_right
 
 ROOMS = SyntheticRooms(height=96, width=192, max_disp=60, asymmetry=0)
 

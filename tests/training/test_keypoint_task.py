@@ -38,7 +38,7 @@ from stereohg.training.loop import train
 from stereohg.training.run import Run
 from tests import pose_trees as trees
 from tests import runs
-from tests.test_training_command import status
+from tests.training.test_command import status
 
 FIGURES = PeopleConfig(options={"length": 6, "picture": [64, 64]})
 GROUP = ModelConfig("keypoint_hourglass", {"num_stacks": 1, "norm": "group"})

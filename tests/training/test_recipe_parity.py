@@ -30,10 +30,9 @@ from stereohg.training.config import DataConfig, ReportConfig, StereoTraining
 from stereohg.training.loop import train
 from stereohg.training.report import HISTORY
 from stereohg.training.stereo import StereoTask
-from tests import published_forward
+from tests import parity, published_forward
 from tests.parity import fill
 
-PARITY = Path(__file__).parent / "parity"
 RECIPES = {"psmnet": "psmnet_sceneflow", "gwcnet_gc": "gwcnet_gc_sceneflow"}
 PUBLISHED_MAX_DISP = 192
 FLOAT64, FLOAT32 = torch.float64, torch.float32
@@ -46,7 +45,7 @@ UNKNOWN_ROWS = 4  # of zero disparity at the top: GwcNet's mask leaves them out,
 
 
 def published_weights(name: str, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    keys = json.loads((PARITY / f"{name}.keys.json").read_text())
+    keys = json.loads((parity.FOLDER / f"{name}.keys.json").read_text())
     return in_dtype({key: torch.from_numpy(fill.value(key, tuple(shape))) for key, shape in keys}, dtype)
 
 
@@ -59,7 +58,7 @@ def test_the_published_form_answers_as_the_authors_code(name):
     with torch.no_grad():
         answers = published_forward.NETWORKS[name](weights, left, right, 64)
         loss = published_forward.loss_of(name, answers, truth, 64)
-    with np.load(PARITY / f"{name}.npz") as expected:
+    with np.load(parity.FOLDER / f"{name}.npz") as expected:
         for i, answer in enumerate(answers):
             assert np.abs(answer.numpy()[..., ::4, ::4] - expected[f"train{i}"]).max() <= 1e-6
         assert loss.item() == pytest.approx(float(expected["loss"]), rel=1e-6)
@@ -195,7 +194,7 @@ def test_the_loop_is_as_near_in_float32_as_another_thread_count(name):
 
 
 def main() -> None:
-    """The same at other sizes: python -m tests.test_recipe_parity psmnet --height 256 --width 256 --max_disp 64."""
+    """The same at other sizes: python -m tests.training.test_recipe_parity psmnet --height 256 --width 256."""
     parser = argparse.ArgumentParser(description=inspect.getdoc(main))
     parser.add_argument("name", choices=RECIPES)
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64")

@@ -21,8 +21,8 @@ from stereohg.models.published import read_published, save_published
 from stereohg.models.published_keys import published_keys
 from stereohg.models.recognition import KnownFile, recognise
 from stereohg.models.weights import load_model, read_card, save_model
+from tests import parity
 
-PARITY = Path(__file__).parent / "parity"
 FORMS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 STEREO = ("psmnet", "psmnet_basic", "gwcnet_g", "gwcnet_gc")
 
@@ -162,7 +162,7 @@ class Python2Pickler(pickle._Pickler):
 
 @pytest.mark.parametrize("name", STEREO)
 def test_stereo_networks_are_recognised_by_their_published_keys(name):
-    shapes = json.loads((PARITY / f"{name}.keys.json").read_text())
+    shapes = json.loads((parity.FOLDER / f"{name}.keys.json").read_text())
     assert recognise({key: torch.empty(shape, device="meta") for key, shape in shapes}) == (name, {})
 
 
@@ -383,7 +383,7 @@ def test_psmnet_is_written_as_its_authors_do(networks, tmp_path):
     content = written(networks["psmnet"], tmp_path, epochs=10)
     assert list(content) == ["epoch", "state_dict", "train_loss"]
     assert content["epoch"] == 10
-    keys = [f"module.{key}" for key, _ in json.loads((PARITY / "psmnet.keys.json").read_text())]
+    keys = [f"module.{key}" for key, _ in json.loads((parity.FOLDER / "psmnet.keys.json").read_text())]
     assert sorted(content["state_dict"]) == sorted(keys)
 
 
