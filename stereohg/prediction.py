@@ -29,7 +29,7 @@ from stereohg.models.search import check_scale, levels_for
 from stereohg.models.stereo import check_stereo
 from stereohg.models.weights import bundled_names, load_model
 from stereohg.nn import confidence
-from stereohg.pair_checks import check_pictures, likely_swapped
+from stereohg.pair_checks import check_answer, check_pictures
 
 DEFAULT_MODEL = "hgstereo_s"
 TOP_LEVELS = 2  # of the volume: the 8 pixels below max_disp
@@ -103,11 +103,9 @@ class Predictor:
             left, right = _mirrored(left, right)
         search = _Search(self, scale, max_disp, max_memory)
         values, sureness, notes_of_search = search(left, right)
+        if check and not notes:
+            notes = check_answer(search.mean_confidence, left, right, sureness)
         notes += notes_of_search
-        if check and likely_swapped(search.mean_confidence, left, right, sureness):
-            notes.append(
-                "left and right look swapped: the network is surer of the pair the other way round; exchange the two"
-            )
         valid = np.isfinite(values)
         if left_right_check:
             other, _, _ = search(*_mirrored(left, right))
@@ -179,7 +177,7 @@ def predict(
             picture's width.
         left_right_check: also match right to left; ``valid`` is False where and beside where the two disagree.
         flip: give the right picture's disparity instead.
-        check: look for identical, unrectified and swapped pictures.
+        check: look for pictures that are the same, of two scenes, unrectified or swapped.
         strict: what would be a warning is an error.
         max_memory: what the prediction may take beside what the process holds already: "4GB", "1.5GiB" or bytes;
             None is what is free. A pair that wants more is matched in overlapping bands of rows, to the same answer

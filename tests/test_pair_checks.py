@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stereohg.pair_checks import check_pictures, likely_swapped, vertical_offset
+from stereohg.pair_checks import check_answer, check_pictures, displacements, likely_swapped, vertical_offset
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +21,12 @@ def shifted(picture: np.ndarray, dx: float, dy: float) -> np.ndarray:
 
 @pytest.mark.parametrize("rows", [0.0, 1.0, 4.0])
 def test_vertical_offset_is_measured(picture, rows):
-    assert vertical_offset(picture, shifted(picture, -9, rows)) == pytest.approx(rows, abs=0.2)
+    assert vertical_offset(displacements(picture, shifted(picture, -9, rows))) == pytest.approx(rows, abs=0.2)
 
 
 def test_vertical_offset_counts_in_pixels_of_the_given_size(picture):
     large = cv2.resize(picture, None, fx=4, fy=4)
-    assert vertical_offset(large, shifted(large, -20, 8)) == pytest.approx(8, abs=1)
+    assert vertical_offset(displacements(large, shifted(large, -20, 8))) == pytest.approx(8, abs=1)
 
 
 def test_large_rectified_pictures_pass(picture):
@@ -36,7 +36,7 @@ def test_large_rectified_pictures_pass(picture):
 
 def test_nothing_to_match_says_nothing():
     blank = np.full((60, 80, 3), 0.5, np.float32)
-    assert vertical_offset(blank, blank + 0.1) is None
+    assert displacements(blank, blank + 0.1) is None
     assert check_pictures(blank, blank + 0.1) == []
 
 
@@ -63,3 +63,24 @@ def test_swap_is_tried_only_when_in_doubt(picture):
     assert not likely_swapped(mean_confidence, picture, other, sure) and not tried
     assert likely_swapped(mean_confidence, picture, other, unsure)
     assert not likely_swapped(mean_confidence, other, picture, unsure)
+
+
+def test_disparities_below_zero_are_told(picture):
+    """All of it is 12 px farther right in the right picture; or a third is, as in front of cameras that converge."""
+    backward = shifted(picture, 12, 0)
+    (told,) = check_pictures(picture, backward)
+    assert "% of the matching points lie farther right in the right picture, by up to 12 px" in told
+    assert told.startswith("left and right look swapped: ")
+    partly = np.concatenate((shifted(picture, -9, 0)[:160], backward[160:]))
+    (told,) = check_pictures(picture, partly)
+    assert "by up to 12 px" in told and "swapped" not in told
+    assert 10 < float(told.split(" %")[0]) < 60
+
+
+def test_an_answer_that_is_sure_of_nothing_is_told(picture):
+    def mean_confidence(left, right, scale):
+        return 0.2
+
+    (told,) = check_answer(mean_confidence, picture, shifted(picture, -9, 0), np.full((240, 360), 0.29))
+    assert "sure of next to nothing (mean confidence 0.29)" in told
+    assert check_answer(mean_confidence, picture, shifted(picture, -9, 0), np.full((240, 360), 0.31)) == []

@@ -74,7 +74,7 @@ def predict(
         max_disp: largest disparity looked for, pixels; auto raises it as needed.
         left_right_check: mark what the right view contradicts as not valid.
         flip: give the right picture's disparity instead.
-        check: look for identical, unrectified and swapped pictures.
+        check: look for pictures that are the same, of two scenes, unrectified or swapped.
         strict: what would be a warning is an error.
         max_memory: what the prediction may take, such as 4GB; what is free if not given. Large pairs are matched in
             bands of rows.

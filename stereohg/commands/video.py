@@ -50,7 +50,7 @@ def video(
         scale: resize the pictures by this before matching, instead of by the model's own scale.
         max_disp: largest disparity looked for, pixels.
         left_right_check: mark what the right view contradicts as not valid.
-        check: look for identical, unrectified and swapped pictures in each frame.
+        check: look in each frame for pictures that are the same, of two scenes, unrectified or swapped.
 
     Returns:
         The exit status: 1 when a frame failed or has no partner.
