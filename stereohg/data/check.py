@@ -2,8 +2,8 @@
 
 The layout is recognised by its folders' names. Each part that is there is listed as training would list it, counted
 against the published set, and a few of its pairs, evenly spread, are read fully. Whether the ground truth fits the
-pictures is found by warping: the right picture, fetched at x - d, must resemble the left one more than where it is, or
-than at x + d.
+pictures is found by warping: the right picture, fetched at x - d, must resemble the left one more than where it is,
+than at x + d, and than at x - k d for the k of units that are mistaken for one another.
 """
 
 import zipfile
@@ -23,7 +23,11 @@ from stereohg.data.stereo import StereoDataset, StereoSample
 SetName = Literal["sceneflow", "kitti2012", "kitti2015", "middlebury", "middlebury2014", "eth3d", "folder"]
 ARCHIVES = (".zip", ".tar", ".bz2", ".gz", ".7z")
 MANY_ZEROS = 0.05  # of the known pixels
-SMALL_MOTION = 1.0  # pixels; below, warping tells nothing
+SMALL_MOTION = 1.0  # pixels that two places are apart at least; below, warping tells nothing
+UNITS = 1.25, 1.5, 2, 2.56, 16, 100, 256  # pictures of another size, other tools' formats, 16-bit PNGs
+FACTORS = *(1 / k for k in UNITS), *UNITS
+BETTER = 0.95  # of the difference at x - d: what fits better than by chance
+INSIDE, COMPARED = 0.5, 0.01  # shares of the known pixels: whose match is in the picture, and that two places differ in
 
 
 @dataclass
@@ -192,13 +196,12 @@ def _read_some(dataset: StereoDataset, part: str, samples: int, report: Report) 
         if not sample.valid.any():
             report.problems.append(f"{part}: {dataset.files[index].disparity} has no known pixel")
             continue
-        differences = warped_differences(sample)
-        if differences is None:
+        misfit = misfit_of(sample)
+        if misfit is None:
             continue
         judged += 1
-        best = min(differences, key=differences.get)
-        if best != "x - d":
-            misfits.append(f"{sample.name} ({', '.join(f'{k} {v:.1f}' for k, v in differences.items())}: best {best})")
+        if misfit:
+            misfits.append(f"{sample.name}: {misfit}")
     truth = f"; {100 * np.mean(known):.0f} % of their pixels have ground truth" if known else "; no ground truth"
     found = f" ({', '.join(sorted(set(sizes)))})" if sizes else ""
     report.facts.append(f"{part}: {len(sizes)} of {_pairs(len(chosen))} tried could be read{found}{truth}")
@@ -207,36 +210,55 @@ def _read_some(dataset: StereoDataset, part: str, samples: int, report: Report) 
             f"{part}: {100 * np.mean(zeros):.0f} % of the known pixels are exactly 0, which is a disparity; if it means"
             " unknown, write NaN, infinity or -1 instead (training leaves it out with loss.above 0)"
         )
-    if 2 * len(misfits) > judged:
+    if misfits:
         report.problems.append(
             f"{part}: the disparities do not fit the pictures in {len(misfits)} of {_pairs(judged)}; where x + d is "
-            "best left and right are exchanged, where x is best the scale is wrong or they are of another picture. "
-            f"Mean difference of grey values after warping by x - d, by x + d and not at all: {'; '.join(misfits)}"
+            "better left and right are exchanged, where x - k d is they are in other units (k times as large ones are "
+            "right), where x is they may be of another picture. Mean difference of grey values, the right picture "
+            f"fetched at x - d and elsewhere: {'; '.join(misfits)}"
         )
     elif judged:
-        report.facts.append(f"{part}: the disparities fit the pictures in {judged - len(misfits)} of {_pairs(judged)}")
+        report.facts.append(f"{part}: the disparities fit the pictures in {_pairs(judged)}")
+    elif known:
+        report.facts.append(f"{part}: in no pair could be seen whether the disparities fit the pictures")
 
 
-def warped_differences(sample: StereoSample) -> dict[str, float] | None:
-    """How far the left picture is from the right one fetched at x - d, x + d and x: mean grey levels of 255.
+def misfit_of(sample: StereoSample) -> str | None:
+    """What speaks against a pair's disparities, "" where nothing does, None where warping tells nothing of them.
 
-    Over pixels with a disparity of at least a pixel for which both x - d and x + d lie in the picture; None where
-    there is none.
+    Each place is compared with x - d over the pixels in which both are in the right picture, and apart.
     """
     left, right = (cv2.cvtColor(255 * as_rgb(image), cv2.COLOR_RGB2GRAY) for image in (sample.left, sample.right))
     height, width = left.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    d = sample.disparity
-    usable = sample.valid & (d >= SMALL_MOTION) & (x - d >= 0) & (x + d <= width - 1)
-    if sample.visible is not None:
-        usable &= sample.visible
-    if not usable.any():
-        return None
-    sources = {"x - d": x - d, "x + d": x + d, "x": x}
-    return {
-        name: float(np.abs(cv2.remap(right, source, y, cv2.INTER_LINEAR) - left)[usable].mean())
-        for name, source in sources.items()
-    }
+    d = np.where(sample.valid, sample.disparity, 0).astype(np.float32)
+    known = sample.valid if sample.visible is None else sample.valid & sample.visible
+    inside = known & _within(x - d, width)
+    if np.count_nonzero(inside) < INSIDE * np.count_nonzero(known):
+        return f"of {100 * (1 - inside.sum() / known.sum()):.0f} % of the known pixels x - d is outside the picture"
+    elsewhere = {"x + d": x + d, "x": x} | {f"x - {k:.3g} d": x - k * d for k in FACTORS}
+    own = _difference(left, right, x - d, y)
+    was_compared, better = False, {}
+    for name, source in elsewhere.items():
+        both = inside & _within(source, width) & (np.abs(source - (x - d)) >= SMALL_MOTION)
+        if np.count_nonzero(both) <= COMPARED * np.count_nonzero(known):
+            continue
+        was_compared = True
+        theirs, ours = (float(difference[both].mean()) for difference in (_difference(left, right, source, y), own))
+        if theirs < BETTER * ours:
+            better[name] = theirs, ours
+    if not better:
+        return "" if was_compared else None
+    name, (theirs, ours) = min(better.items(), key=lambda found: found[1][0] / found[1][1])
+    return f"{ours:.1f} at x - d, {theirs:.1f} at {name}"
+
+
+def _within(source: np.ndarray, width: int) -> np.ndarray:
+    return (source >= 0) & (source <= width - 1)
+
+
+def _difference(left: np.ndarray, right: np.ndarray, source: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.abs(cv2.remap(right, source, y, cv2.INTER_LINEAR) - left)
 
 
 # --- what is not recognised -----------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Anyone's own pairs: a table, a list, or folders side by side."""
 
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,8 @@ class StereoFolder(StereoDataset):
                                                                                right_disparity/000.pfm
 
     A table names its columns in the first line: left and right, and where there is ground truth disparity and
-    right_disparity; others are ignored. Paths are relative to ``root``. In folders, files of one name without extension
-    belong together. Pairs without disparity have no valid pixel.
+    right_disparity; others are ignored, unless they look like one of these misspelt. Paths are relative to ``root``. In
+    folders, files of one name without extension belong together. Pairs without disparity have no valid pixel.
 
     Args:
         source: the table (.csv), the list (.txt), or the folder that has ``left`` and ``right``.
@@ -37,7 +38,7 @@ class StereoFolder(StereoDataset):
 
     Raises:
         FileNotFoundError: there is no such file or folder, or a listed file is not there.
-        ValueError: a line of the table or list is malformed, or a file has no counterpart.
+        ValueError: a line or column of the table or list is malformed, or a file has no counterpart.
     """
 
     def __init__(
@@ -94,6 +95,12 @@ def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
     columns, lines = read_table(path)
     if not {"left", "right"} <= set(columns):
         raise ValueError(f"{path} begins with the columns {', '.join(columns)}; left and right are needed")
+    for column in columns:
+        meant = (
+            [] if column in COLUMNS else get_close_matches(column, [own for own in COLUMNS if own not in columns], 1)
+        )
+        if meant:
+            raise ValueError(f"{path} has a column {column!r}, which is none that is read; is it to be {meant[0]!r}?")
     rows = []
     for number, row in lines:
         if not (row["left"] and row["right"]):

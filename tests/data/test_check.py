@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from stereohg.cli import main
 from stereohg.commands.data import data
 from stereohg.data import check, eth3d, kitti, middlebury, sceneflow
-from stereohg.data.check import check_data, recognise, warped_differences
+from stereohg.data.check import check_data, misfit_of, recognise
 from stereohg.data.folder import StereoFolder
 from tests import trees
 
@@ -109,18 +110,39 @@ def test_exchanged_pictures_show_in_the_warp(tmp_path):
     (tmp_path / "right").rename(tmp_path / "left")
     (tmp_path / "l").rename(tmp_path / "right")
     (problem,) = check_data(tmp_path).problems
-    assert "do not fit the pictures in 2 of 2 pairs" in problem and "best x + d" in problem
+    assert "do not fit the pictures in 2 of 2 pairs" in problem and problem.count(" at x + d") == 2
 
 
-def test_a_wrong_scale_shows_in_the_warp(tmp_path):
+@pytest.mark.parametrize("stored", [1 / 256, 0.5, 2.56])
+def test_other_units_show_in_the_warp(tmp_path, stored):
+    sample = StereoFolder(trees.own_folders(tmp_path, ".npy"))[0]
+    assert misfit_of(sample) == ""
+    told = misfit_of(replace(sample, disparity=stored * sample.disparity))
+    assert told.endswith(f" at x - {1 / stored:.3g} d")
+
+
+def test_disparities_that_lead_out_of_the_picture_are_told(tmp_path):
+    sample = StereoFolder(trees.own_folders(tmp_path, ".npy"))[0]
+    assert misfit_of(replace(sample, disparity=256 * sample.disparity)) == (
+        "of 100 % of the known pixels x - d is outside the picture"
+    )
+
+
+def test_one_pair_that_does_not_fit_is_named(tmp_path):
     trees.own_folders(tmp_path, ".npy")
+    np.save(tmp_path / "disparity/b.npy", trees.sparse() * 2)
+    (problem,) = check_data(tmp_path).problems
+    assert "do not fit the pictures in 1 of 2 pairs" in problem and "b: " in problem and " at x - 0.5 d" in problem
+
+
+def test_what_warping_says_nothing_of_is_no_fit(tmp_path):
+    trees.own_folders(tmp_path, ".npy")
+    nowhere = np.zeros_like(trees.sparse())
     for name in "ab":
-        np.save(tmp_path / f"disparity/{name}.npy", trees.sparse() * 4)
-    sample = StereoFolder(tmp_path)[0]
-    assert min(warped_differences(sample).values()) > 20
-    nowhere = np.zeros_like(sample.disparity)
-    np.save(tmp_path / "disparity/a.npy", nowhere)
-    assert warped_differences(StereoFolder(tmp_path)[0]) is None
+        np.save(tmp_path / f"disparity/{name}.npy", nowhere)
+    assert misfit_of(StereoFolder(tmp_path)[0]) is None
+    report = check_data(tmp_path)
+    assert report.problems == [] and any("in no pair could be seen" in fact for fact in report.facts)
     np.save(tmp_path / "disparity/a.npy", nowhere + np.nan)
     assert any("a.npy has no known pixel" in problem for problem in check_data(tmp_path).problems)
 

@@ -146,6 +146,13 @@ def test_what_is_learnt_is_the_part_to_learn_from(tmp_path):
     assert all("TEST" in str(files.left) for files in own.validation.files)
 
 
+def test_pairs_without_ground_truth_are_refused_before_the_first_step(tmp_path):
+    table = trees.own_folders(tmp_path) / "pairs.csv"
+    table.write_text("left,right\nleft/a.png,right/a.png\n")
+    with pytest.raises(ValueError, match="no pair of .*pairs.csv has a disparity"):
+        task(data=DataConfig("folder", table))
+
+
 @pytest.mark.parametrize(
     "above, below, rows",
     [(None, None, 48), (4, None, 47), (None, 9.875, 47), (5, 8, 23)],  # 4 to 9.875; the bounds do not count
