@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 from docstring_parser import parse as parse_docstring
-from jsonargparse import ActionConfigFile, ActionYesNo, ArgumentParser
+from jsonargparse import ActionConfigFile, ActionYesNo
 
 import stereohg
 from stereohg.commands.calibrate import calibrate
@@ -19,6 +19,7 @@ from stereohg.commands.demo import demo
 from stereohg.commands.evaluate import evaluate
 from stereohg.commands.export import export
 from stereohg.commands.models import models
+from stereohg.commands.parsing import Parser
 from stereohg.commands.pose import pose
 from stereohg.commands.predict import predict
 from stereohg.commands.push import push
@@ -97,8 +98,8 @@ def _in_short(error: Exception) -> str | None:
     return None
 
 
-def build_parser(table: dict[str, Callable[..., int | None]] = COMMANDS) -> ArgumentParser:
-    parser = ArgumentParser(prog="stereohg", description=stereohg.__doc__, version=__version__)
+def build_parser(table: dict[str, Callable[..., int | None]] = COMMANDS) -> Parser:
+    parser = Parser(prog="stereohg", description=stereohg.__doc__, version=__version__)
     commands = parser.add_subcommands(dest="command", required=True)
     for name, function in table.items():
         commands.add_subcommand(name, _command_parser(function), help=inspect.getdoc(function).splitlines()[0])
@@ -111,6 +112,8 @@ def _with_recipe_file(arguments: list[str]) -> tuple[list[str], dict[str, Callab
     Returns:
         The arguments, and the table of commands, in which "train" is that of the recipe's task.
     """
+    if arguments[:2] == ["train", "--recipe"]:
+        arguments = ["train", *arguments[2:]]
     if arguments[:1] != ["train"] or arguments[1:2] in (["-h"], ["--help"]):
         return arguments, COMMANDS
     if not arguments[1:] or arguments[1].startswith("-"):
@@ -119,12 +122,12 @@ def _with_recipe_file(arguments: list[str]) -> tuple[list[str], dict[str, Callab
     return ["train", "--recipe", str(recipe), *arguments[2:]], {**COMMANDS, "train": TRAININGS[task_of(recipe)]}
 
 
-def _command_parser(function: Callable) -> ArgumentParser:
+def _command_parser(function: Callable) -> Parser:
     """Options from the signature and its docstring; short names and plain flags are added by hand.
 
     A function of ``**settings`` takes them from a recipe, too.
     """
-    parser = ArgumentParser(description=inspect.getdoc(function).split("\n\nArgs:")[0], print_config="--print_config")
+    parser = Parser(description=inspect.getdoc(function).split("\n\nArgs:")[0], print_config="--print_config")
     types, parameters = typing.get_type_hints(function), inspect.signature(function).parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         parser.add_argument("--recipe", action=ActionConfigFile, help="file of settings, which options override")

@@ -115,6 +115,16 @@ class Predictor:
         _tell(notes, strict)
         return Disparity(values, sureness, valid, tuple(notes), "right" if flip else "left")
 
+    def check_options(
+        self,
+        *,
+        scale: float | None = None,
+        max_disp: int | Literal["auto"] | None = None,
+        max_memory: str | float | None = None,
+    ) -> None:
+        """Raises ValueError for what no pair could be matched with."""
+        _Search(self, scale, max_disp, max_memory)
+
     @torch.inference_mode()
     def _run(
         self, left: Tensor, right: Tensor, max_disp: int | None = None, memory: int | None = None, held: int = 0

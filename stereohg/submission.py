@@ -11,6 +11,7 @@ archive appears when all of it is well, or not at all. The same disparities and 
 import logging
 import re
 import time
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from stereohg.data.files import PNG_LIMIT, replacing, write_disparity
 from stereohg.data.registry import create_dataset
 from stereohg.data.stereo import StereoFiles
 from stereohg.models.search import searched_range
-from stereohg.prediction import Predictor
+from stereohg.prediction import PairWarning, Predictor
 
 logger = logging.getLogger("stereohg")
 
@@ -118,8 +119,13 @@ def write_submission(
     with replacing(output) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for split, files in pairs:
             start = time.perf_counter()
-            values = predictor(files.left, files.right, check=False).values
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PairWarning)  # told here, with the pair's name
+                answer = predictor(files.left, files.right, check=False)
+            values = answer.values
             names = {"split": split, "pair": files.name, "method": method, "seconds": time.perf_counter() - start}
+            for note in answer.warnings:
+                logger.warning(f"{files.name}: {note}")
             entries = {wanted.map.format(**names): _stored(values, wanted, files.name)}
             if wanted.seconds is not None:
                 path, text = wanted.seconds

@@ -85,11 +85,18 @@ def predict_frames(
             _predict_frame(predictor, read, path, number, options, done)
         on_frame()
     done.problems += source.problems
+    if not has_frames(folder):
+        remove_frames(folder, format)
     return done
 
 
 def frame_path(folder: Path, number: int, format: str) -> Path:
     return folder / f"{number:06d}.{format}"
+
+
+def has_frames(folder: Path) -> bool:
+    """Whether a run has come as far as a frame's disparities."""
+    return any(folder.glob("[0-9]*.*"))
 
 
 def _predict_frame(
@@ -113,7 +120,7 @@ def _open_folder(folder: Path, settings: dict) -> None:
     """Makes the folder, or makes sure that what is in it is of the same run."""
     path = folder / SETTINGS
     settings = json.loads(json.dumps(settings, default=str))
-    if path.exists():
+    if path.exists() and has_frames(folder):
         before = read_json(path)
         decide = (settings.keys() | before.keys()) - {"rate"}  # no disparity depends on that
         other = sorted(key for key in decide if settings.get(key) != before.get(key))
@@ -122,7 +129,7 @@ def _open_folder(folder: Path, settings: dict) -> None:
                 f"{folder} has frames of another run, which differs in {', '.join(other)}; choose another output, or"
                 " remove the folder"
             )
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and any(own != path for own in folder.iterdir()):
         raise ValueError(
             f"{folder} has other files in it, and no {SETTINGS} of a video's frames; choose another output"
         )

@@ -17,6 +17,7 @@ from stereohg.measure import Cost, measured
 from stereohg.metrics import disparity_metrics
 from stereohg.models.stereo import MAX_DISP_MULTIPLE
 from stereohg.models.weights import load_model
+from stereohg.pair_checks import check_pictures
 from stereohg.prediction import DEFAULT_MODEL, Predictor
 from stereohg.sgbm import sgbm_disparity
 
@@ -61,11 +62,13 @@ def compare(
         known = read_disparity(truth)
         if known[0].shape != pictures[0].shape[:2]:
             raise ValueError(f"{truth} is {known[0].shape} and the left picture {pictures[0].shape[:2]} (H,W)")
+    console = make_console()
+    for note in check_pictures(*pictures):
+        console.print(note, style="yellow")
     results: dict[str, tuple[np.ndarray, float | None, Cost]] = {}
     for name in names:
         results[name] = _run(name, pictures, max_disp, device, precision)
 
-    console = make_console()
     console.print(_table(results, known))
     if len(names) > 1:
         console.print(_pairwise(results))

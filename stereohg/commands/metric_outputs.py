@@ -49,15 +49,16 @@ class MetricOutputs:
 
     def write(self, result: Disparity, picture: Picture, target: Path) -> None:
         """Them, of a ``picture`` and its disparity."""
+        calibration = self.of(result.values.shape)
         limits = {"min_depth": self.min_depth, "max_depth": self.max_depth}
         if (path := self._depth_path(target)) is not None:
-            write_depth(path, result.to_depth(self.of(result), **limits))
+            write_depth(path, result.to_depth(calibration, **limits))
         if (path := self._points_path(target)) is not None:
-            write_points(path, *result.to_points(self.of(result), colours=picture, **limits))
+            write_points(path, *result.to_points(calibration, colours=picture, **limits))
 
-    def of(self, result: Disparity) -> StereoCalibration | None:
-        """The calibration for a picture that was resized as a whole; others are an error."""
-        size = result.values.shape[::-1]
+    def of(self, shape: tuple[int, int]) -> StereoCalibration | None:
+        """The calibration for a picture (H,W) that was resized as a whole; others are an error."""
+        size = shape[::-1]
         if self.calibration is None or self.calibration.size in (None, size):
             return self.calibration
         width, height = self.calibration.size

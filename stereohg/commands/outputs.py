@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from stereohg.data.files import FilePath
+from stereohg.data.pairs import PICTURE_SUFFIXES
 
 
 def check_outputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath]) -> None:
@@ -18,6 +19,17 @@ def check_outputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath]) -> No
         if place in written:
             raise ValueError(f"{path} would be written twice, for two pairs or pictures; rename one of them")
         written.add(place)
+
+
+def check_not_taken_for_pictures(outputs: Iterable[FilePath], inputs: Iterable[Path]) -> None:
+    """ValueError where a picture to be written would be among those of an input folder, the next time it is read."""
+    folders = {path.resolve() for path in inputs if path.is_dir()}
+    for path in map(Path, outputs):
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.parent.resolve() in folders:
+            raise ValueError(
+                f"{path} would lie among the pictures that are read, and be taken for one of them; choose another"
+                " output"
+            )
 
 
 def open_folder(folder: Path) -> None:

@@ -1,7 +1,9 @@
 """``stereohg predict``: one pair, or two folders of them."""
 
+import os
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -10,7 +12,7 @@ from rich.table import Table
 
 from stereohg.calibration.cameras import StereoCalibration
 from stereohg.commands.metric_outputs import MetricOutputs
-from stereohg.commands.outputs import check_outputs
+from stereohg.commands.outputs import check_not_taken_for_pictures, check_outputs
 from stereohg.commands.pipeline import pipeline
 from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console
@@ -28,6 +30,7 @@ from stereohg.visual import colour_disparity
 
 Format = Literal["pfm", "png", "npy", "tiff"]
 Job = tuple[Pair, Path, Path | None]
+NOTHING_VALID = "no pixel is valid, and nothing of the disparities is in the file; see --min_confidence"
 
 
 def predict(
@@ -57,6 +60,7 @@ def predict(
     min_confidence: float = 0.0,
     min_depth: float = 0.0,
     max_depth: float = float("inf"),
+    skip_existing: bool = False,
 ) -> int:
     """Predicts the disparity of one rectified pair, or of all pairs in two folders.
 
@@ -89,6 +93,7 @@ def predict(
         min_confidence: mark what is less sure as not valid, in all that is written.
         min_depth: leave nearer pixels out of depth and points, metres.
         max_depth: leave farther pixels out of depth and points, metres.
+        skip_existing: leave out pairs all of whose files are there, as after a run that was stopped.
 
     Returns:
         The exit status: 1 when any pair failed.
@@ -108,9 +113,16 @@ def predict(
         min_depth,
         max_depth,
     )
-    written = [path for target in targets for path in (target, *in_metres.paths(target))]
-    written += [_coloured(target) for target in targets if colour] + [page for page in pages if page is not None]
+
+    def outputs(job: Job) -> list[Path]:
+        _, target, page = job
+        further = [_coloured(target)] * colour + [page] * (page is not None)
+        return [target, *in_metres.paths(target), *further]
+
+    jobs = list(zip(pairs, targets, pages, strict=True))
+    written = [path for job in jobs for path in outputs(job)]
     check_outputs(written, [path for pair in pairs for path in (pair.left, pair.right)])
+    check_not_taken_for_pictures(written, [Path(side) for side in (left, right)])
     predictor = Predictor(load_model(model, align_corners=align_corners, output_scale=output_scale), device, precision)
     options = {
         "scale": scale,
@@ -121,10 +133,13 @@ def predict(
         "strict": strict,
         "max_memory": max_memory,
     }
+    predictor.check_options(scale=scale, max_disp=max_disp, max_memory=max_memory)
 
     def read(job: Job) -> tuple[np.ndarray, np.ndarray]:
         pair, _, _ = job
-        return as_rgb(pair.left), as_rgb(pair.right)
+        pictures = as_rgb(pair.left), as_rgb(pair.right)
+        in_metres.of(pictures[0].shape[:2])  # before the network has worked for nothing
+        return pictures
 
     def match(pictures: tuple[np.ndarray, np.ndarray]) -> tuple[Disparity, float]:
         with measured() as cost:
@@ -132,30 +147,45 @@ def predict(
         return result.confident(min_confidence), cost.seconds
 
     def write(job: Job, matched: tuple[Disparity, float]) -> None:
+        """All files of the pair, or none of them."""
         (pair, target, page), (result, _) = job, matched
-        result.save(target)
         picture = pair.right if flip else pair.left
-        in_metres.write(result, picture, target)
-        if colour:
-            write_png(_coloured(target), colour_disparity(result.values, result.valid))
-        if page is not None:
-            _write_page(page, pair.name, picture, target, result, in_metres.of(result))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=target.parent, prefix=".") as folder:
+            staged = Path(folder) / target.name
+            result.save(staged)
+            in_metres.write(result, picture, staged)
+            if colour:
+                write_png(_coloured(staged), colour_disparity(result.values, result.valid))
+            if page is not None:
+                _write_page(page, pair.name, picture, staged, result, in_metres.of(result.values.shape))
+            for path in staged.parent.iterdir():
+                os.replace(path, target.with_name(path.name))
 
     console = make_console(stderr=True)
-    table = Table("pair", "size", "disparity", "confidence", "seconds", box=SIMPLE)
-    with warnings.catch_warnings(), progress_bar(console) as progress:
-        warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name
-        jobs = pipeline(zip(pairs, targets, pages, strict=True), read, match, write)
-        for done in progress.track(jobs, total=len(pairs), description="predicting"):
-            (pair, _, _), error = done.item, done.error
-            if error is not None:  # whatever it is, the other pairs go on
-                kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-                problems.append(f"{pair.name}: {kind}{error}")
-                continue
-            result, seconds = done.result
-            for note in result.warnings:
-                console.print(f"{pair.name}: {note}", style="yellow")
-            table.add_row(pair.name, *_summary(result), f"{seconds:.2f}")
+    if skip_existing:
+        jobs = [job for job in jobs if not all(path.exists() for path in outputs(job))]
+        console.print(f"{len(pairs) - len(jobs)} of {len(pairs)} pairs have their files already")
+    table = Table("pair", "size", "disparity", "confidence", "valid", "seconds", box=SIMPLE)
+    try:
+        with warnings.catch_warnings(), progress_bar(console) as progress:
+            warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name
+            all_done = pipeline(jobs, read, match, write)
+            for done in progress.track(all_done, total=len(jobs), description="predicting"):
+                (pair, _, _), error = done.item, done.error
+                if error is not None:  # whatever it is, the other pairs go on
+                    kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+                    problems.append(f"{pair.name}: {kind}{error}")
+                    continue
+                result, seconds = done.result
+                for note in (*result.warnings, *([] if result.valid.any() else [NOTHING_VALID])):
+                    console.print(f"{pair.name}: {note}", style="yellow")
+                table.add_row(pair.name, *_summary(result), f"{seconds:.2f}")
+    except KeyboardInterrupt:
+        console.print(
+            f"stopped after {table.row_count + len(problems)} of {len(jobs)}; the same with --skip_existing goes on"
+        )
+        raise
     console.print(table)
     for problem in problems:
         console.print(f"failed: {problem}", style="bold red")
@@ -196,7 +226,9 @@ def _targets(output: Path, names: list[str], suffix: str, suffixes: tuple[str, .
     return [output]
 
 
-def _summary(result: Disparity) -> tuple[str, str, str]:
+def _summary(result: Disparity) -> tuple[str, ...]:
+    """Size, range of what is valid, confidence, and how much is valid."""
     height, width = result.values.shape
-    low, high = result.values.min(), result.values.max()
-    return f"{width}x{height}", f"{low:.1f} to {high:.1f} px", f"{result.confidence.mean():.2f}"
+    used = result.values[result.valid]
+    span = f"{used.min():.1f} to {used.max():.1f} px" if used.size else "none"
+    return f"{width}x{height}", span, f"{result.confidence.mean():.2f}", f"{100 * result.valid.mean():.0f} %"
