@@ -1,6 +1,7 @@
 """Depth and points on disk, read back by others; and predictions in metres."""
 
 import struct
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 import stereohg
 from stereohg.calibration.cameras import StereoCalibration
+from stereohg.calibration.formats import read_calibration
 from stereohg.calibration.formats.opencv import write_calibration
 from stereohg.cli import main
 from stereohg.data.files import write_depth, write_points
@@ -172,8 +174,19 @@ def test_a_resized_picture_takes_the_calibration_with_it(pair, tmp_path, capsys)
     disparity, depth = np.load(tmp_path / "d.npy"), np.load(tmp_path / "d_depth.npy")
     np.testing.assert_allclose(depth, 200 * 0.1 / disparity, rtol=1e-5)
     cropped = [str(tmp_path / f"{side}_cropped.png") for side in ("left", "right")]
-    assert main(["predict", *cropped, *options]) == 1
+    assert main(["predict", *cropped, *options[:-1], str(tmp_path / "cropped.npy")]) == 1
     assert "which is no resized form of it" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "cropped.npy").exists()
+
+
+def test_where_one_file_of_a_pair_cannot_be_written_none_is(pair, tmp_path, capsys):
+    """A depth of some kilometres is none for 16 bits of millimetres."""
+    calibration = read_calibration(pair / "calibration.yml")
+    write_calibration(tmp_path / "far.yml", replace(calibration, baseline=1000 * calibration.baseline))
+    pictures = [str(pair / f"{side}.png") for side in ("left", "right")]
+    options = ["--calibration", str(tmp_path / "far.yml"), "--depth", "--depth_format", "png", "--colour"]
+    assert main(["predict", *pictures, *options, "-o", str(tmp_path / "out" / "d.npy")]) == 1
+    assert "0 of 1 predicted" in capsys.readouterr().err and not any((tmp_path / "out").iterdir())
 
 
 def test_predict_in_metres_wants_a_calibration(pair, capsys):

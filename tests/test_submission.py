@@ -1,5 +1,6 @@
 """Archives for the benchmarks, out of the small official trees and a stand-in network whose answers are known."""
 
+import warnings
 import zipfile
 from dataclasses import replace
 from io import BytesIO
@@ -76,6 +77,20 @@ def test_disparities_beyond_the_range_are_told(tmp_path, caplog):
     told = [record.getMessage() for record in caplog.records]
     rest = "has disparities of up to 70 px, and 64 px are searched; see --max_disp"
     assert told == [f"{scene} {rest}" for scene in ("Motorcycle", "Australia")]
+
+
+def test_warnings_have_the_pairs_name(tmp_path, caplog):
+    class AtTheEnd(Answers):
+        def forward_with_costs(self, left, right, *seen):
+            disparities, similarities = super().forward_with_costs(left, right, *seen)
+            similarities[-1][:, -1] += 100
+            return disparities, similarities
+
+    root = trees.kitti(tmp_path, 2015)
+    with warnings.catch_warnings(action="error"):
+        write_submission("kitti2015", root, Predictor(AtTheEnd(5.5)), tmp_path / "answers.zip", incomplete=True)
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("000003_10: ") and "sit at the end of the range" in told
 
 
 def test_equal_answers_make_equal_archives(tmp_path):

@@ -247,6 +247,17 @@ def test_what_is_no_video_is_named(tmp_path, capsys):
     assert "left.mp4 is a video; use stereohg video" in capsys.readouterr().err
 
 
+def test_a_run_without_a_frame_leaves_nothing_in_the_way(videos, tmp_path, capsys):
+    command = ["video", *map(str, videos), "-o", f"{tmp_path}/out.avi", "--no_check"]
+    assert main([*command, "--max_disp", "0"]) == 1
+    assert "max_disp is 0" in capsys.readouterr().err and not list(tmp_path.glob("out*"))
+    failed = predict_frames(None, TwoVideos(*videos), tmp_path / "out", {})
+    assert len(failed.problems) == COUNT and not list(tmp_path.glob("out*"))
+    (tmp_path / "out.avi.frames").mkdir()
+    (tmp_path / "out.avi.frames" / "video.json").write_text("{}")  # of a run that was killed before the first
+    assert main([*command, "--max_disp", "16"]) == 0
+
+
 def test_a_folder_of_other_files_is_left_alone(tmp_path):
     (tmp_path / "000000.png").touch()
     with pytest.raises(ValueError, match=r"has other files in it, and no video.json"):

@@ -65,6 +65,7 @@ def video(
     frames = output.with_name(f"{output.name}.frames") if in_colour else output
     network = load_model(model)
     predictor = Predictor(network, device, precision)
+    predictor.check_options(scale=scale, max_disp=max_disp)
     options = {"scale": scale, "max_disp": max_disp, "left_right_check": left_right_check, "check": check}
 
     console = make_console(stderr=True)

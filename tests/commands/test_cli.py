@@ -10,6 +10,7 @@ from stereohg.cli import COMMANDS, main
 from stereohg.data.files import read_disparity, read_pfm
 from stereohg.data.motorcycle import motorcycle
 from stereohg.data.synthetic import SyntheticStereo
+from stereohg.disparity import Disparity
 from stereohg.models.quantities import quantities
 from stereohg.models.weights import load_model, read_card
 from stereohg.prediction import Predictor
@@ -70,6 +71,54 @@ def test_no_output_is_written_twice(folders, capsys):
     assert main(["predict", f"{folders}/left", f"{folders}/right", *options]) == 1
     assert "0_colour.png would be written twice" in "".join(capsys.readouterr().err)
     assert not (folders / "out").exists()
+
+
+def test_pictures_are_not_written_among_those_that_are_read(folders, capsys):
+    before = contents(folders)
+    options = ["-o", f"{folders}/left", "--colour"]
+    assert main(["predict", f"{folders}/left", f"{folders}/right", *options]) == 1
+    assert "0_colour.png would lie among the pictures that are read" in " ".join(capsys.readouterr().err.split())
+    assert contents(folders) == before
+
+
+@pytest.mark.parametrize("option", ["--max_disp=-1", "--scale=0", "--max_memory=much"])
+def test_options_are_tried_before_any_pair(folders, capsys, option):
+    assert main(["predict", f"{folders}/left", f"{folders}/right", "-o", f"{folders}/out", option]) == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and option[2:].split("=")[0] in told and not (folders / "out").exists()
+
+
+def test_what_is_there_is_not_predicted_again(folders, capsys):
+    command = ["predict", f"{folders}/left", f"{folders}/right", "-o", f"{folders}/out", "--colour"]
+    assert main(command) == 0
+    (folders / "out" / "1_colour.png").unlink()
+    (folders / "out" / "0.pfm").write_bytes(b"kept")
+    assert main([*command, "--skip_existing"]) == 0
+    told = capsys.readouterr().err
+    assert "1 of 2 pairs have their files already" in told and "1 of 1 predicted" in told
+    assert (folders / "out" / "0.pfm").read_bytes() == b"kept" and (folders / "out" / "1_colour.png").exists()
+
+
+def test_an_interrupted_run_says_how_it_goes_on(folders, monkeypatch, capsys):
+    calls = []
+
+    def interrupted(self, *pictures, **options):
+        calls.append(pictures)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return Disparity(np.ones((64, 128), np.float32), np.ones((64, 128), np.float32), np.ones((64, 128), bool))
+
+    monkeypatch.setattr(Predictor, "__call__", interrupted)
+    assert main(["predict", f"{folders}/left", f"{folders}/right", "-o", f"{folders}/out"]) == 130
+    assert "of 2; the same with --skip_existing goes on" in capsys.readouterr().err
+    assert [path.name for path in (folders / "out").iterdir()] == ["0.pfm"]
+
+
+def test_what_is_not_valid_is_not_told_as_if_it_were_there(folders, capsys):
+    pair = [f"{folders}/left/0.png", f"{folders}/right/0.png"]
+    assert main(["predict", *pair, "-o", f"{folders}/out/0.npy", "--min_confidence", "1"]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "0: no pixel is valid" in told and " none " in told and " 0 % " in told
 
 
 def test_a_bad_pair_is_named_and_the_others_go_on(folders, capsys):

@@ -32,6 +32,12 @@ def test_side_by_side(scene, capsys):
     assert "EPE" not in told and "mean difference" not in told
 
 
+def test_what_is_no_pair_is_told(scene, capsys):
+    left = str(scene / "left.png")
+    assert main(["compare", left, left, "--models", "sgbm", "--max_disp", "32", "-o", str(scene / "out.png")]) == 0
+    assert "left and right are the same picture" in " ".join(capsys.readouterr().out.split())
+
+
 def test_what_cannot_be_compared(scene, capsys):
     pair = [str(scene / "left.png"), str(scene / "right.png")]
     Image.new("RGB", (30, 20)).save(scene / "small.png")
