@@ -31,6 +31,8 @@ def main():
     multiple, scale = int(about["multiple"]), float(about.get("scale", 1))  # 1 and 1 where the file does it by itself
     pair = {side: Image.open(path).convert("RGB") for side, path in (("left", left), ("right", right))}
     size = pair["left"].size
+    if pair["right"].size != size or not output.endswith(".npy"):
+        sys.exit(f"both pictures must have one size, and {output} must end in .npy")
     of_file = session.get_inputs()[0].shape[2:0:-1]
     if any(isinstance(side, int) for side in of_file) and tuple(of_file) != size:
         sys.exit(f"{model} takes pictures of {of_file[0]}x{of_file[1]}, and {left} is {size[0]}x{size[1]}; export anew")

@@ -9,7 +9,6 @@ import threading
 import warnings
 from functools import lru_cache
 from math import prod
-from numbers import Real
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +24,7 @@ from stereohg.disparity import Disparity
 from stereohg.memory import free_memory, parse_memory
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.resizing import at_full_size, bilinear, brought_back, resized, scaled
-from stereohg.models.search import check_scale, levels_for
+from stereohg.models.search import check_max_disp, check_scale, levels_for
 from stereohg.models.stereo import check_stereo
 from stereohg.models.weights import bundled_names, load_model
 from stereohg.nn import confidence
@@ -33,6 +32,7 @@ from stereohg.pair_checks import check_answer, check_pictures
 
 DEFAULT_MODEL = "hgstereo_s"
 TOP_LEVELS = 2  # of the volume: the 8 pixels below max_disp
+SMALLEST = 16  # pixels on a side, to which pictures may be resized
 RANGE_SHARE = 0.01  # of the pixels that may have most of their probability there
 PLENTY, FEATURE_LEVELS = 10, 64  # bytes a value of the image and level, and levels that stand for the 2-D features:
 # three times what the hungriest network here takes; with so much free, nothing need be estimated
@@ -224,9 +224,9 @@ class _Search:
     ):
         scale = predictor.model.scale if scale is None else scale
         check_scale(scale)
-        is_number = isinstance(max_disp, Real) and 0 < max_disp < np.inf
-        if max_disp is not None and max_disp != "auto" and not is_number:
-            raise ValueError(f"max_disp is {max_disp!r}; it must be a positive number of pixels, 'auto' or None")
+        is_number = max_disp not in (None, "auto")
+        if is_number:
+            check_max_disp(max_disp)
         self.predictor, self.scale, self.widens = predictor, scale, max_disp == "auto"
         self.max_memory = max_memory
         self.memory = None if max_memory is None else parse_memory(max_memory)
@@ -237,6 +237,11 @@ class _Search:
         """Disparity and confidence (H,W) of the left picture, and what to warn of."""
         height, width = left.shape[:2]
         size = scaled((height, width), self.scale)
+        if min(size) < SMALLEST <= min(height, width):
+            raise ValueError(
+                f"scale {self.scale:g} leaves {size[1]}x{size[0]} of {width}x{height} pixels, in which nothing is to be"
+                f" matched; it must leave {SMALLEST} on each side"
+            )
         normalisation = self.predictor.normalisation
         pair = [resized(to_tensor(image, **normalisation)[None], size) for image in (left, right)]
         held = sum(array.nbytes for array in (left, right, *pair)) if self.predictor.device.type == "cpu" else 0

@@ -196,6 +196,7 @@ def test_forward_takes_tensors_of_any_size():
     [
         ({"scale": 0}, "scale is 0"),
         ({"scale": 5}, "scale is 5"),
+        ({"scale": 0.1}, "scale 0.1 leaves"),
         ({"max_disp": -1}, "max_disp is -1"),
         ({"max_disp": "all"}, "max_disp is 'all'"),
         ({"max_disp": float("nan")}, "max_disp is nan"),

@@ -15,7 +15,7 @@ from stereohg.data.preprocess import as_rgb
 from stereohg.devices import Precision
 from stereohg.measure import Cost, measured
 from stereohg.metrics import disparity_metrics
-from stereohg.models.stereo import MAX_DISP_MULTIPLE
+from stereohg.models.search import check_max_disp, levels_for
 from stereohg.models.weights import load_model
 from stereohg.pair_checks import check_pictures
 from stereohg.prediction import DEFAULT_MODEL, Predictor
@@ -42,7 +42,7 @@ def compare(
         output: the picture, .png or .pdf.
         models: separated by commas: bundled names, paths of weights files, or sgbm (OpenCV's StereoSGBM).
         truth: the true disparity, .pfm, .png, .npy or .tiff, to state errors.
-        max_disp: largest disparity looked for, a multiple of 16.
+        max_disp: largest disparity looked for, pixels.
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
     """
@@ -55,8 +55,7 @@ def compare(
     pictures = as_rgb(left), as_rgb(right)
     if pictures[0].shape != pictures[1].shape:
         raise ValueError(f"{left} is {pictures[0].shape[:2]} and {right} {pictures[1].shape[:2]} (H,W); a pair has one")
-    if max_disp < 1 or max_disp % MAX_DISP_MULTIPLE:
-        raise ValueError(f"max_disp is {max_disp}; it must be a multiple of {MAX_DISP_MULTIPLE}, such as 192")
+    check_max_disp(max_disp)
     known = None
     if truth is not None:
         known = read_disparity(truth)
@@ -83,7 +82,7 @@ def _run(
     """Disparity (H,W), mean confidence if there is one, and what it cost."""
     if name == SGBM:
         with measured() as cost:
-            values = sgbm_disparity(*pictures, max_disp)
+            values = sgbm_disparity(*pictures, levels_for(max_disp))
         return values, None, cost
     predictor = Predictor(load_model(name), device, precision)
     with measured() as cost:

@@ -71,7 +71,7 @@ def evaluate(
         workers: processes that read pairs.
         device: auto, cpu, cuda, cuda:1, ...
         precision: auto, float32, bfloat16 or float16.
-        max_disp: largest disparity looked for, pixels; a multiple of 16 in place of the weights' own.
+        max_disp: largest disparity looked for, pixels, in place of the weights' own.
         scale: what the pictures are resized by before matching, in place of the model's own scale.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.

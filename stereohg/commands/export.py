@@ -29,7 +29,7 @@ def export(
         size: height x width of the pictures, such as 375x1242; default 384x1248, of keypoints 256x256.
         dynamic: take any size that is a multiple of the network's.
         precision: of weights and activations, float32 or float16.
-        max_disp: largest disparity looked for, pixels; a multiple of 16 in place of the weights' own.
+        max_disp: largest disparity looked for, pixels, in place of the weights' own.
         check: run the file and compare it with PyTorch.
         align_corners: how a published file's network upsamples, if not as recognised.
         output_scale: factor on a published file's disparities.

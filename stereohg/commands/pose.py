@@ -1,5 +1,6 @@
 """``stereohg pose``: keypoints of people in pictures, and how well a network finds them."""
 
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from stereohg.commands.telling import make_console, tell_some
 from stereohg.data.files import write_json, write_png
 from stereohg.data.pairs import is_picture
 from stereohg.data.people.boxes import LEAST_SCORE as LEAST_BOX_SCORE
-from stereohg.data.people.boxes import boxes_of, read_boxes
+from stereohg.data.people.boxes import boxes_of, names_without_picture, read_boxes
 from stereohg.data.people.registry import KEYPOINT_DATASETS, KeypointData, create_keypoint_dataset, measure_of
 from stereohg.data.people.samples import KeypointDataset
 from stereohg.data.people.skeletons import MPII
@@ -113,6 +114,7 @@ def _predict(
     least_box_score: float,
 ) -> int:
     known = None if boxes is None else read_boxes(boxes, least_box_score)
+    every = None if boxes is None else read_boxes(boxes, -inf)
     pictures = {path: output / f"{path.stem}_keypoints.png" for path in _pictures(source)}
     written = [output / name for name in ("keypoints.json", "keypoints.csv")]
     check_outputs([*pictures.values(), *written], [*pictures, *([boxes] if boxes else [])])
@@ -123,7 +125,8 @@ def _predict(
         for picture in progress.track(pictures, description="predicting"):
             own = None if known is None else boxes_of(picture, known)
             if own == []:
-                console.print(f"{picture.name}: no boxes in {boxes} of scores from {least_box_score:g}", style="yellow")
+                least = f" of scores from {least_box_score:g}" if boxes_of(picture, every) else ""
+                console.print(f"{picture.name}: no boxes in {boxes}{least}", style="yellow")
                 continue
             try:
                 found = results[picture] = predictor(picture, own)
@@ -133,6 +136,8 @@ def _predict(
                 problems.append(f"{picture.name}: {kind}{error}")
     for problem in problems:
         console.print(f"failed: {problem}", style="bold red")
+    without = [] if every is None else names_without_picture(every, pictures)
+    tell_some(console, f"no picture of boxes in {boxes}", without, "yellow")
     save_coco_results(output / "keypoints.json", [(_image_id(picture), found) for picture, found in results.items()])
     save_csv(output / "keypoints.csv", [(picture.name, found) for picture, found in results.items()])
     people = sum(map(len, results.values()))

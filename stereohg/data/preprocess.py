@@ -25,9 +25,9 @@ def as_rgb(picture: Picture, upright: bool = False) -> np.ndarray:
     """Any picture as RGB float32 (H,W,3) in [0,1].
 
     Args:
-        picture: a path, a PIL image, or an array (H,W), (H,W,3) or (H,W,4) of uint8, uint16, or floats in [0,1] or in
-            [0,255]; grey is repeated, alpha dropped. Floats count as [0,255] when the largest is 2 or more; between 1
-            and 2 they could be either, which is an error.
+        picture: a path, a PIL image, or an array (H,W), (H,W,1), (H,W,3) or (H,W,4) of uint8, uint16, or floats in
+            [0,1] or in [0,255]; grey is repeated, alpha dropped. Floats count as [0,255] when the largest is 2 or more;
+            between 1 and 2 they could be either, which is an error.
         upright: whether a file's EXIF orientation is applied; see ``read_image``.
 
     Raises:
@@ -38,10 +38,13 @@ def as_rgb(picture: Picture, upright: bool = False) -> np.ndarray:
     elif isinstance(picture, Image.Image):
         picture = _from_pil(picture)
     if not isinstance(picture, np.ndarray):
-        raise ValueError(f"a picture is a path, a PIL image or a numpy array, not {type(picture).__name__}")
-    image = np.repeat(picture[..., None], 3, 2) if picture.ndim == 2 else picture
-    if image.ndim != 3 or image.shape[2] not in (3, 4) or 0 in image.shape:
-        raise ValueError(f"an image array is (H,W), (H,W,3) or (H,W,4), not {picture.shape}")
+        mend = "; give picture.permute(1, 2, 0).numpy()" if isinstance(picture, Tensor) else ""
+        raise ValueError(f"a picture is a path, a PIL image or a numpy array, not {type(picture).__name__}{mend}")
+    image = picture[..., None] if picture.ndim == 2 else picture
+    if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or 0 in image.shape:
+        mend = "; give picture.transpose(1, 2, 0)" if image.ndim == 3 and image.shape[0] in (1, 3, 4) else ""
+        raise ValueError(f"an image array is (H,W), (H,W,1), (H,W,3) or (H,W,4), not {picture.shape}{mend}")
+    image = np.repeat(image, 3, 2) if image.shape[2] == 1 else image
     return _unit_range(image[..., :3])
 
 

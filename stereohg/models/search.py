@@ -1,5 +1,6 @@
 """How far a stereo network searches: its levels, for a range in pixels of the pictures that it is given."""
 
+from math import inf
 from numbers import Real
 
 from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork, check_stereo
@@ -23,18 +24,27 @@ def check_scale(scale: float) -> None:
         raise ValueError(f"scale is {scale!r}; it must be a number above 0 and at most {LARGEST_SCALE}")
 
 
-def set_search(network: StereoNetwork, max_disp: int | None, scale: float | None = None) -> None:
+def check_max_disp(max_disp: float) -> None:
+    """Raises ValueError where it is no range of disparities."""
+    if not (isinstance(max_disp, Real) and 0 < max_disp < inf):
+        raise ValueError(f"max_disp is {max_disp!r}; it must be a positive number of pixels")
+
+
+def set_search(network: StereoNetwork, max_disp: float | None, scale: float | None = None) -> None:
     """Sets the network's range, in pixels of the given pictures, and what it resizes them by; None leaves either.
 
+    The range becomes the next multiple of 16 pixels of the resized pictures.
+
     Raises:
-        ValueError: it is no stereo network, max_disp no positive multiple of 16, or scale not above 0 and at most 4.
+        ValueError: it is no stereo network, max_disp is not positive, or scale not above 0 and at most 4.
     """
     check_stereo(network)
     if scale is not None:
         check_scale(scale)
     pixels = searched_range(network)
     if max_disp is not None:
-        network.max_disp = pixels = max_disp
+        check_max_disp(max_disp)
+        pixels = max_disp
     if scale is not None:
         network.scale = scale
     if (max_disp, scale) != (None, None):

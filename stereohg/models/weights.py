@@ -127,8 +127,7 @@ def load_model(
     Args:
         name_or_path: bundled weights by name (which goes first), or a file: ours, or one of those in ``published.py``;
             "hf://owner/name[/file][@revision]" is one on the Hugging Face hub (``sharing.py``).
-        max_disp: the range in pixels of the given pictures, a positive multiple of 16, instead of the file's. A network
-            that enlarges pictures searches more levels than that.
+        max_disp: the range in pixels of the given pictures, instead of the file's; see ``set_search``.
         align_corners: how volumes and pooled features are upsampled, instead of the file's or the rule's.
         output_scale: factor on the disparity, instead of the file's; 1.17 has been seen to mend the authors' SceneFlow
             weights of PSMNet.

@@ -44,7 +44,7 @@ def test_what_cannot_be_compared(scene, capsys):
     for options, told in (
         (["--models", "sgbm,sgbm"], "it must name different ones"),
         (["--models", "nothing.tar"], "neither bundled weights nor a file"),
-        (["--max_disp", "30"], "multiple of 16"),
+        (["--max_disp", "0"], "max_disp is 0; it must be a positive number of pixels"),
         (["--truth", str(scene / "nothing.pfm")], "does not exist"),
     ):
         assert main(["compare", *pair, *options, "-o", str(scene / "c.png")]) == 1

@@ -36,7 +36,7 @@ def test_files_are_the_same_picture(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "grey", [PIXELS[..., 0], Image.fromarray(PIXELS[..., 0]), PIXELS[..., 0].astype(np.uint16) * 257]
+    "grey", [PIXELS[..., 0], PIXELS[..., :1], Image.fromarray(PIXELS[..., 0]), PIXELS[..., 0].astype(np.uint16) * 257]
 )
 def test_grey_is_repeated(grey):
     np.testing.assert_allclose(as_rgb(grey), np.repeat(PIXELS[..., :1], 3, 2) / 255, atol=1e-6)
@@ -58,6 +58,8 @@ def test_sixteen_bits_keep_their_depth(form, tmp_path):
         (np.zeros((4, 4, 2), np.uint8), r"not \(4, 4, 2\)"),
         (np.zeros((0, 4, 3), np.uint8), r"not \(0, 4, 3\)"),
         (np.zeros((1, 4, 4, 3), np.uint8), r"not \(1, 4, 4, 3\)"),
+        (np.zeros((3, 5, 7), np.uint8), r"not \(3, 5, 7\); give picture.transpose\(1, 2, 0\)"),
+        (torch.zeros(3, 5, 7), r"not Tensor; give picture.permute\(1, 2, 0\).numpy\(\)"),
         (np.zeros((4, 4), np.int64), "not int64"),
         (np.full((4, 4), -0.5), "goes from -0.5"),
         (np.full((4, 4), 300.0), "to 300"),

@@ -34,11 +34,13 @@ def test_a_range_is_of_the_given_pictures():
     assert (network.max_disp, network.scale) == (160, 2.0)
     set_search(network, None, 0.6)
     assert (network.max_disp, network.scale) == (48, 0.6)
-    with pytest.raises(ValueError, match="max_disp is 50; it must be a positive multiple of 16"):
-        set_search(network, 50)
+    with pytest.raises(ValueError, match="max_disp is 0; it must be a positive number of pixels"):
+        set_search(network, 0)
     with pytest.raises(ValueError, match="scale is 0; it must be a number above 0 and at most 4"):
         set_search(network, None, 0)
     assert (network.max_disp, network.scale) == (48, 0.6)
+    set_search(network, 100, 1.0)
+    assert network.max_disp == 112
 
 
 def test_only_stereo_networks_search():

@@ -143,7 +143,7 @@ def test_overrides_are_applied_and_recorded(saved):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"max_disp": 100}, "multiple of 16"),
+        ({"max_disp": 0}, "max_disp is 0; it must be a positive number"),
         ({"output_scale": 0.0}, "must be positive"),
         ({"output_scale": math.nan}, "must be positive"),
         ({"align_corners": True}, "hgstereo_s has no align_corners"),

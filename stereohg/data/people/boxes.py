@@ -1,6 +1,7 @@
 """Boxes of people in pictures, as detectors write them."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from stereohg.data.files import read_json
@@ -51,13 +52,22 @@ def boxes_of(image: Path, boxes: dict[str, list[Box]]) -> list[Box]:
 
     Where it does neither, and the name is a number, by that (COCO's have leading zeros).
     """
+    return [box for name in names_of(image, boxes) for box in boxes[name]]
+
+
+def names_of(image: Path, boxes: dict[str, list[Box]]) -> list[str]:
+    """What the file calls a picture: see ``boxes_of``."""
     parts = image.absolute().parts
     ends = [PurePath(*parts[start:]) for start in range(len(parts))]
-    names = {name.as_posix() for end in ends for name in (end, end.with_suffix(""))}
-    own = [box for name in sorted(names & boxes.keys()) for box in boxes[name]]
+    own = sorted({name.as_posix() for end in ends for name in (end, end.with_suffix(""))} & boxes.keys())
     if not own and image.stem.isdecimal():
-        return boxes.get(str(int(image.stem)), [])
+        return [name for name in (str(int(image.stem)),) if name in boxes]
     return own
+
+
+def names_without_picture(boxes: dict[str, list[Box]], images: Iterable[Path]) -> list[str]:
+    """What boxes are of, and is none of the pictures."""
+    return sorted(boxes.keys() - {name for image in images for name in names_of(image, boxes)})
 
 
 def _table(path: Path) -> list[tuple[str, str, list[str], str | None]]:
