@@ -11,7 +11,9 @@ from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console
 from stereohg.data.files import read_image, write_png
 from stereohg.data.pairs import Pair, find_pairs
+from stereohg.data.preprocess import as_rgb
 from stereohg.data.videos import VIDEO_SUFFIXES, TwoVideos
+from stereohg.pair_checks import check_pictures
 
 
 def rectify(calibration: Path, left: str, right: str, output: Path = Path("rectified"), alpha: float = 0.0) -> int:
@@ -46,17 +48,25 @@ def rectify(calibration: Path, left: str, right: str, output: Path = Path("recti
         pairs, problems = find_pairs(left, right)
         targets = [path for pair in pairs for path in _targets(output, f"{pair.name}.png")]
         check_outputs([*targets, own], [calibration, *(path for pair in pairs for path in (pair.left, pair.right))])
+        done, total = [], len(pairs) + len(problems)
         with progress_bar() as progress:
             for pair in progress.track(pairs, description="rectifying"):
                 try:
                     _pictures(rectifier, pair, output)
+                    done.append(pair.name)
                 except (ValueError, OSError) as error:
                     problems.append(f"{pair.name}: {error}")
-        told = f"{len(pairs)} pairs, {len(problems)} problems"
-    write_calibration(own, rectifier.calibration)
+        for note in _doubts(output, done[:1]):
+            console.print(f"{note}. Are these the calibrated cameras' pictures, left and right, not yet rectified?")
+        told = f"{len(done)} of {total} pairs"
+        count = len(done)
     for problem in problems:
         console.print(f"failed: {problem}", style="bold red")
-    console.print(f"{told}: {output}; its calibration: {own}")
+    told = f"{told}: {output}"
+    if count:
+        write_calibration(own, rectifier.calibration)
+        told += f"; its calibration: {own}"
+    console.print(told)
     return 1 if problems else 0
 
 
@@ -64,6 +74,12 @@ def _pictures(rectifier: Rectifier, pair: Pair, output: Path) -> None:
     pictures = rectifier(read_image(pair.left), read_image(pair.right))
     for target, picture in zip(_targets(output, f"{pair.name}.png"), pictures, strict=True):
         write_png(target, picture)
+
+
+def _doubts(output: Path, names: list[str]) -> list[str]:
+    """What speaks against the pairs being rectified now."""
+    pairs = ([as_rgb(path) for path in _targets(output, f"{name}.png")] for name in names)
+    return [f"{name}: {note}" for name, pair in zip(names, pairs, strict=True) for note in check_pictures(*pair)]
 
 
 def _targets(output: Path, name: str) -> tuple[Path, Path]:

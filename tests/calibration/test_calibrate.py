@@ -205,6 +205,14 @@ def test_from_boards_to_metres(tmp_path, pictures, capsys):
     assert len(list((tmp_path / "out" / "left").iterdir())) == len(list((tmp_path / "out" / "right").iterdir())) == 13
     calibration = read_calibration(tmp_path / "out" / "calibration.yml")
     assert calibration.size == SIZE and calibration.baseline == pytest.approx(0.12, rel=0.01)
+    assert "not yet rectified?" not in capsys.readouterr().out
+    assert main(["rectify", file, *sides[::-1], "-o", str(tmp_path / "exchanged")]) == 0
+    assert "not yet rectified?" in capsys.readouterr().out
+    for side in sides:
+        Image.new("RGB", (64, 48)).save(f"{side}/00.png")
+    small = [f"{side}/00.png" for side in sides]
+    assert main(["rectify", file, *small, "-o", str(tmp_path / "none")]) == 1
+    assert "0 of 1 pairs" in capsys.readouterr().out and not (tmp_path / "none" / "calibration.yml").exists()
 
 
 def test_calibrate_says_in_one_line_what_is_wrong(tmp_path, pictures, capsys):
