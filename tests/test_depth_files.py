@@ -165,6 +165,19 @@ def test_flipped_points_have_the_right_pictures_colours(pair, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "d.npz")["colours"], right.reshape(-1, 3))
 
 
+def test_metres_that_cannot_be_are_told(pair, tmp_path, capsys, caplog):
+    """A baseline of 0.1 mm where 0.1 m is meant."""
+    calibration = read_calibration(pair / "calibration.yml")
+    write_calibration(tmp_path / "mm.yml", replace(calibration, baseline=calibration.baseline / 1000))
+    pictures = [str(pair / f"{side}.png") for side in ("left", "right")]
+    options = ["--calibration", str(tmp_path / "mm.yml"), "--depth", "-o", str(tmp_path / "d.npy")]
+    assert main(["predict", *pictures, *options]) == 0
+    (told,) = [record.getMessage() for record in caplog.records if "stand" in record.getMessage()]
+    assert told.startswith(f"{tmp_path / 'mm.yml'}: the cameras stand 0.0001 m apart")
+    depth = np.load(tmp_path / "d_depth.npy")
+    assert f" {np.median(depth):.3g} m " in capsys.readouterr().err
+
+
 def test_a_resized_picture_takes_the_calibration_with_it(pair, tmp_path, capsys):
     for side in ("left", "right"):
         Image.open(pair / f"{side}.png").resize((256, 128)).save(tmp_path / f"{side}.png")

@@ -1,7 +1,10 @@
 """What ``stereohg predict`` writes in metres beside the disparities."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from stereohg.calibration.cameras import StereoCalibration
 from stereohg.calibration.formats import read_calibration
@@ -10,6 +13,9 @@ from stereohg.data.preprocess import Picture
 from stereohg.disparity import Disparity
 from stereohg.geometry import crop_depth
 
+logger = logging.getLogger("stereohg")
+
+NEAR, FAR = 0.005, 10.0  # metres that cameras are apart
 SAME_SHAPE = 1.0  # pixel by which the calibration's height, scaled by the widths, may miss the picture's
 
 
@@ -41,7 +47,13 @@ class MetricOutputs:
             raise ValueError(
                 "--calibration FILE and --depth, --points or --html go together: one says what the others need"
             )
-        return cls(None if path is None else read_calibration(path), depth, points, min_depth, max_depth)
+        calibration = None if path is None else read_calibration(path)
+        if calibration is not None and not NEAR <= calibration.baseline <= FAR:
+            logger.warning(
+                f"{path}: the cameras stand {calibration.baseline:g} m apart; if they do not, the file has another unit"
+                " than its form (metres, in Middlebury's millimetres), and so have depth and points"
+            )
+        return cls(calibration, depth, points, min_depth, max_depth)
 
     def paths(self, target: Path) -> list[Path]:
         """NAME_depth and NAME beside the disparity ``target``, which of them are written."""
@@ -55,6 +67,15 @@ class MetricOutputs:
             write_depth(path, result.to_depth(calibration, **limits))
         if (path := self._points_path(target)) is not None:
             write_points(path, *result.to_points(calibration, colours=picture, **limits))
+
+    def summary(self, result: Disparity) -> list[str]:
+        """The median depth, where there is a calibration."""
+        calibration = self.of(result.values.shape)
+        if calibration is None:
+            return []
+        depth = result.to_depth(calibration, min_depth=self.min_depth, max_depth=self.max_depth)
+        known = depth[np.isfinite(depth)]
+        return [f"{np.median(known):.3g} m" if known.size else "none"]
 
     def of(self, shape: tuple[int, int]) -> StereoCalibration | None:
         """The calibration for a picture (H,W) that was resized as a whole; others are an error."""

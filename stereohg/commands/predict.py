@@ -166,7 +166,11 @@ def predict(
     if skip_existing:
         jobs = [job for job in jobs if not all(path.exists() for path in outputs(job))]
         console.print(f"{len(pairs) - len(jobs)} of {len(pairs)} pairs have their files already")
-    table = Table("pair", "size", "disparity", "confidence", "valid", "seconds", box=SIMPLE)
+    table = Table(box=SIMPLE)
+    table.add_column("pair", overflow="fold")
+    metres = [] if calibration is None else ["depth"]
+    for heading in ("size", "disparity", *metres, "confidence", "valid", "seconds"):
+        table.add_column(heading, no_wrap=True)
     try:
         with warnings.catch_warnings(), progress_bar(console) as progress:
             warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name
@@ -180,7 +184,8 @@ def predict(
                 result, seconds = done.result
                 for note in (*result.warnings, *([] if result.valid.any() else [NOTHING_VALID])):
                     console.print(f"{pair.name}: {note}", style="yellow")
-                table.add_row(pair.name, *_summary(result), f"{seconds:.2f}")
+                size, span, *sure = _summary(result)
+                table.add_row(pair.name, size, span, *in_metres.summary(result), *sure, f"{seconds:.2f}")
     except KeyboardInterrupt:
         console.print(
             f"stopped after {table.row_count + len(problems)} of {len(jobs)}; the same with --skip_existing goes on"
