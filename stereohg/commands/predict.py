@@ -1,23 +1,21 @@
 """``stereohg predict``: one pair, or two folders of them."""
 
-import os
 import warnings
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 
-from stereohg.calibration.cameras import StereoCalibration
 from stereohg.commands.metric_outputs import MetricOutputs
 from stereohg.commands.outputs import check_not_taken_for_pictures, check_outputs
+from stereohg.commands.pair_outputs import Job, PairOutputs
 from stereohg.commands.pipeline import pipeline
 from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console
-from stereohg.data.files import DISPARITY_SUFFIXES, read_disparity, write_png
-from stereohg.data.pairs import Pair, find_pairs
+from stereohg.data.files import DISPARITY_SUFFIXES
+from stereohg.data.pairs import find_pairs
 from stereohg.data.preprocess import as_rgb
 from stereohg.data.videos import VIDEO_SUFFIXES
 from stereohg.devices import Precision
@@ -25,11 +23,8 @@ from stereohg.disparity import Disparity, check_confidence
 from stereohg.measure import measured
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, PairWarning, Predictor
-from stereohg.viewer import write_page
-from stereohg.visual import colour_disparity
 
 Format = Literal["pfm", "png", "npy", "tiff"]
-Job = tuple[Pair, Path, Path | None]
 NOTHING_VALID = "no pixel is valid, and nothing of the disparities is in the file; see --min_confidence"
 
 
@@ -113,14 +108,9 @@ def predict(
         min_depth,
         max_depth,
     )
-
-    def outputs(job: Job) -> list[Path]:
-        _, target, page = job
-        further = [_coloured(target)] * colour + [page] * (page is not None)
-        return [target, *in_metres.paths(target), *further]
-
-    jobs = list(zip(pairs, targets, pages, strict=True))
-    written = [path for job in jobs for path in outputs(job)]
+    outputs = PairOutputs(in_metres, colour)
+    jobs = [Job(*of_pair) for of_pair in zip(pairs, targets, pages, strict=True)]
+    written = [path for job in jobs for path in outputs.paths(job)]
     check_outputs(written, [path for pair in pairs for path in (pair.left, pair.right)])
     check_not_taken_for_pictures(written, [Path(side) for side in (left, right)])
     predictor = Predictor(load_model(model, align_corners=align_corners, output_scale=output_scale), device, precision)
@@ -136,8 +126,7 @@ def predict(
     predictor.check_options(scale=scale, max_disp=max_disp, max_memory=max_memory)
 
     def read(job: Job) -> tuple[np.ndarray, np.ndarray]:
-        pair, _, _ = job
-        pictures = as_rgb(pair.left), as_rgb(pair.right)
+        pictures = as_rgb(job.pair.left), as_rgb(job.pair.right)
         in_metres.of(pictures[0].shape[:2])  # before the network has worked for nothing
         return pictures
 
@@ -146,25 +135,9 @@ def predict(
             result = predictor(*pictures, **options)
         return result.confident(min_confidence), cost.seconds
 
-    def write(job: Job, matched: tuple[Disparity, float]) -> None:
-        """All files of the pair, or none of them."""
-        (pair, target, page), (result, _) = job, matched
-        picture = pair.right if flip else pair.left
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=target.parent, prefix=".") as folder:
-            staged = Path(folder) / target.name
-            result.save(staged)
-            in_metres.write(result, picture, staged)
-            if colour:
-                write_png(_coloured(staged), colour_disparity(result.values, result.valid))
-            if page is not None:
-                _write_page(page, pair.name, picture, staged, result, in_metres.of(result.values.shape))
-            for path in staged.parent.iterdir():
-                os.replace(path, target.with_name(path.name))
-
     console = make_console(stderr=True)
     if skip_existing:
-        jobs = [job for job in jobs if not all(path.exists() for path in outputs(job))]
+        jobs = [job for job in jobs if not all(path.exists() for path in outputs.paths(job))]
         console.print(f"{len(pairs) - len(jobs)} of {len(pairs)} pairs have their files already")
     table = Table(box=SIMPLE)
     table.add_column("pair", overflow="fold")
@@ -174,9 +147,9 @@ def predict(
     try:
         with warnings.catch_warnings(), progress_bar(console) as progress:
             warnings.simplefilter("ignore", PairWarning)  # told below, with the pair's name
-            all_done = pipeline(jobs, read, match, write)
+            all_done = pipeline(jobs, read, match, lambda job, matched: outputs.write(job, matched[0]))
             for done in progress.track(all_done, total=len(jobs), description="predicting"):
-                (pair, _, _), error = done.item, done.error
+                pair, error = done.item.pair, done.error
                 if error is not None:  # whatever it is, the other pairs go on
                     kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
                     problems.append(f"{pair.name}: {kind}{error}")
@@ -197,20 +170,6 @@ def predict(
     where = targets[0] if len(targets) == 1 else output
     console.print(f"{table.row_count} of {table.row_count + len(problems)} predicted: {where}", soft_wrap=True)
     return 1 if problems else 0
-
-
-def _coloured(target: Path) -> Path:
-    return target.with_name(f"{target.stem}_colour.png")
-
-
-def _write_page(
-    page: Path, name: str, picture: Path, target: Path, result: Disparity, calibration: StereoCalibration | None
-) -> None:
-    """The page shows what the file holds, which a 16-bit PNG has rounded."""
-    values, valid = read_disparity(target)
-    if calibration is not None and result.side == "right":
-        calibration = calibration.of_right()
-    write_page(page, picture, values, valid, confidence=result.confidence, calibration=calibration, title=name)
 
 
 def _format(name: str, wanted: bool, given: str | None, usual: str) -> str | None:
