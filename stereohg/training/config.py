@@ -317,6 +317,8 @@ class LossConfig:
         heads: weight of each head, coarse to fine.
         above: only true disparities above this count, pixels; None is no bound.
         below: only true disparities below this count.
+        borders: by how much more pixels count at jumps of the disparity, and where the right camera sees nothing; not
+            in photometric.
         coarse: weight of hgstereo's first answers, at a quarter and at half of the size; 0 does not teach them.
         smoothness: weight of steep disparities where the picture is smooth, in photometric.
         consistency: weight of the difference between both views' disparities, in photometric.
@@ -326,12 +328,15 @@ class LossConfig:
     heads: list[float] = field(default_factory=lambda: [1.0])
     above: float | None = None
     below: float | None = None
+    borders: float = 0.0
     coarse: float = 0.0
     smoothness: float = 0.1
     consistency: float = 1.0
 
     def __post_init__(self):
         weighs = bool(self.heads) and min(self.heads) >= 0 and max(self.heads) > 0
+        weighs_pixels = self.borders > 0 and self.name != "photometric"
+        _check("loss.borders", self.borders, weighs_pixels or self.borders == 0, "0 or more, and 0 in photometric")
         _check("loss.coarse", self.coarse, self.coarse >= 0, "0 or more")
         _check("loss.heads", self.heads, weighs, "weights of 0 and more, one for each head")
         empty = None not in (self.above, self.below) and self.above >= self.below

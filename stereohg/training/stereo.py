@@ -24,6 +24,7 @@ from stereohg.training.config import VALIDATION_SEED, DataConfig, StereoTraining
 from stereohg.training.initial import start, training_before
 from stereohg.training.losses import (
     block_distribution,
+    border_weights,
     coarse_counts,
     coarse_loss,
     known_blocks,
@@ -122,10 +123,11 @@ class StereoTask:
         # once more and behind it, since a gradient wants the running statistics that it was made with
         looks = network.look(whole.left, whole.right) if config.coarse else []
         with torch.autocast(batch.left.device.type, enabled=False):
-            loss = multi_head_smooth_l1(predictions, batch.disparity, valid, config.heads, counts[0])
+            pixels = border_weights(batch.disparity, valid, config.borders) if config.borders else 1.0
+            loss = multi_head_smooth_l1(predictions, batch.disparity, valid, config.heads, counts[0], pixels)
             if config.name == "distribution":
                 target = self._target(batch, valid)
-                loss = loss + multi_head_distribution(costs, target, config.heads, counts[1])
+                loss = loss + multi_head_distribution(costs, target, config.heads, counts[1], pixels)
             if config.coarse:
                 own = coarse_loss(looks, whole.disparity, self._counted(whole), counts[-2 * len(looks) :].unbind())
                 loss = loss + config.coarse * own

@@ -8,6 +8,7 @@ import torch
 from stereohg.models.stereo import Look
 from stereohg.training.losses import (
     block_distribution,
+    border_weights,
     coarse_counts,
     coarse_loss,
     distribution_loss,
@@ -38,6 +39,33 @@ def test_block_distribution_by_hand():
     valid = torch.ones(1, 4, 4, dtype=torch.bool)
     target = block_distribution(disparity, valid, num_levels=8)
     assert target.flatten().tolist() == pytest.approx([0, 0.375, 0.375, 0, 0, 0.25, 0, 0])
+
+
+def test_borders_by_hand():
+    """A bar of 10 pixels' disparity at columns 20 and 21, before a wall of 2."""
+    disparity, valid = torch.full((1, 12, 40), 2.0), torch.ones(1, 12, 40, dtype=torch.bool)
+    disparity[..., 20:22] = 10
+    weights = border_weights(disparity, valid, 3.0)
+    assert weights[0].unique(dim=0).shape[0] == 1  # every row alike
+    at_jump, hidden, outside = {*range(16, 26)}, {12, 13}, {0, 1}
+    hidden |= {11, 14}  # what lands beside the bar may be hidden, too
+    assert [x for x, weight in enumerate(weights[0, 0].tolist()) if weight == 4] == sorted(at_jump | hidden | outside)
+    assert weights.unique().tolist() == [1, 4]
+    valid[..., 20:22] = False  # a bar that nobody knows of is none; itself it lands nowhere
+    assert (border_weights(disparity, valid, 3.0)[0, 0] == 4).nonzero().flatten().tolist() == [0, 1, 20, 21]
+
+
+def test_weights_of_pixels_by_hand():
+    truth, valid = torch.zeros(1, 4, 8), torch.ones(1, 4, 8, dtype=torch.bool)
+    pixels = torch.ones(1, 4, 8)
+    pixels[..., :4] = 3
+    prediction = torch.zeros(1, 4, 8)
+    prediction[..., 0] = 3.0  # 2.5 in an eighth of the pixels, three times
+    assert multi_head_smooth_l1([prediction], truth, valid, [1.0], None, pixels).item() == pytest.approx(2.5 * 3 / 8)
+    cost = torch.zeros(1, 2, 1, 2)  # ln 2 in both blocks, of which the first counts three times
+    target = block_distribution(truth, valid, 2)
+    loss = multi_head_distribution([cost], target, [1.0], None, pixels)
+    assert loss.item() == pytest.approx(2 * math.log(2) * (3 + 1) / 2)
 
 
 def test_the_coarse_loss_by_hand():

@@ -113,6 +113,8 @@ def test_weights_to_begin_with_may_be_called_otherwise(tmp_path, monkeypatch):
         (lambda: ValidationConfig(patience=-1), "validation.patience is -1"),
         (lambda: LossConfig(heads=[]), r"loss.heads is \[\]; it must be weights of 0 and more, one for each head"),
         (lambda: LossConfig(heads=[-1.0, 1.0]), "loss.heads is"),
+        (lambda: LossConfig(borders=-1), "loss.borders is -1; it must be 0 or more"),
+        (lambda: LossConfig("photometric", borders=1.0), "loss.borders is 1.0; it must be 0 or more, and 0 in photom"),
         (lambda: LossConfig(above=5, below=5), "loss.above is 5; it must be below loss.below, 5"),
         (lambda: StereoTraining(steps=0), "steps is 0; it must be 1 or more"),
         (lambda: StereoTraining(accumulate=0), "accumulate is 0"),

@@ -1,5 +1,6 @@
 """Stereo as a task: which weights it begins with, what counts, and what it shows."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,6 +193,13 @@ def test_measures_by_hand(wall):
     first, last = ([abs(row - zero) / 8 for row in range(48)] for zero in (16, 32))
     assert loss == pytest.approx(sum(0.5 * smooth(a) + smooth(b) for a, b in zip(first, last, strict=True)) / 48)
     assert epe == pytest.approx(sum(last) / 48) and bad == pytest.approx(8 / 48)
+
+    own, batch = ready(replace(wall, loss=LossConfig(heads=[0.5, 1.0], borders=2.0)))
+    loss, epe, _ = own.losses(Guess(), batch, own.counts(batch)).tolist()
+    shares = [1 + 2 * math.ceil(4 + row / 8) / 96 for row in range(48)]  # so many columns have no match in the picture
+    rows = zip(shares, first, last, strict=True)
+    assert loss == pytest.approx(sum(share * (0.5 * smooth(a) + smooth(b)) for share, a, b in rows) / 48)
+    assert epe == pytest.approx(sum(last) / 48)  # what is measured is not weighted
 
 
 # --- validation and pictures ----------------------------------------------------------------------------------------
