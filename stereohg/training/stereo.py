@@ -72,7 +72,8 @@ class StereoTask:
     def open_samples(self) -> StereoDataset:
         config = self.config
         samples = open_set(self.data, seed=config.seed, transform=config.augmentation.compose())
-        if DATASETS[self.data.name].has_root and not any(own.disparity for own in samples.files):
+        listed = samples.files if DATASETS[self.data.name].has_root else []
+        if listed and not any(own.disparity for own in listed):
             raise ValueError(
                 f"no pair of {self.data.root} has a disparity, and there is nothing to learn; give pairs with ground"
                 " truth (stereohg data check tells what is found), or take the recipe adapt, which needs none"
