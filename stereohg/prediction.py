@@ -102,6 +102,7 @@ class Predictor:
         if flip:
             left, right = _mirrored(left, right)
         search = _Search(self, scale, max_disp, max_memory)
+        search.check_size(*left.shape[:2])
         values, sureness, notes_of_search = search(left, right)
         if check and not notes:
             notes = check_answer(search.mean_confidence, left, right, sureness)
@@ -237,11 +238,6 @@ class _Search:
         """Disparity and confidence (H,W) of the left picture, and what to warn of."""
         height, width = left.shape[:2]
         size = scaled((height, width), self.scale)
-        if min(size) < SMALLEST <= min(height, width):
-            raise ValueError(
-                f"scale {self.scale:g} leaves {size[1]}x{size[0]} of {width}x{height} pixels, in which nothing is to be"
-                f" matched; it must leave {SMALLEST} on each side"
-            )
         normalisation = self.predictor.normalisation
         pair = [resized(to_tensor(image, **normalisation)[None], size) for image in (left, right)]
         held = sum(array.nbytes for array in (left, right, *pair)) if self.predictor.device.type == "cpu" else 0
@@ -258,6 +254,15 @@ class _Search:
         values = brought_back(padding.unpad(disparity), (height, width))
         sureness = bilinear(padding.unpad(at_full_size(confidence(similarity))).unsqueeze(1), (height, width))
         return values[0].cpu().numpy(), sureness[0, 0].cpu().numpy(), self._notes(share, wider)
+
+    def check_size(self, height: int, width: int) -> None:
+        """Raises ValueError where the scale leaves next to nothing of a picture."""
+        size = scaled((height, width), self.scale)
+        if min(size) < SMALLEST <= min(height, width):
+            raise ValueError(
+                f"scale {self.scale:g} leaves {size[1]}x{size[0]} of {width}x{height} pixels, in which nothing is to be"
+                f" matched; it must leave {SMALLEST} on each side"
+            )
 
     def mean_confidence(self, left: np.ndarray, right: np.ndarray, scale: float) -> float:
         """Of the pair at another scale, over the same range."""

@@ -209,6 +209,13 @@ def test_options_are_checked(options, complaint):
         Predictor(Constant(level=1))(LEFT, RIGHT, **options)
 
 
+def test_a_thin_doubtful_pair_is_tried_the_other_way_round_as_well():
+    """At a scale of 512 / 1700, at which six rows are left: no scale that anybody asked for."""
+    with pytest.warns(PairWarning, match="sure of next to nothing"):
+        result = Predictor(Doubtful(level=1))(noise(20, 1700), noise(20, 1700, seed=1))
+    assert result.values.shape == (20, 1700)
+
+
 def test_sizes_must_agree():
     with pytest.raises(PairError, match=r"left is 90x60 and right 91x60 \(width x height\)"):
         predict(LEFT, noise(width=91), Constant(level=1))
