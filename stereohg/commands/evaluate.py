@@ -194,7 +194,8 @@ def tell_left_out(result: Evaluation, title: str, console: Console) -> None:
     for reason, count in result.masked().items():
         console.print(f"{title}: {count} pixels masked: {reason}")
     unread = sum(pair.failed for pair in result.skipped)
-    console.print(f"{title}: {len(result.pairs)} pairs evaluated, {len(result.skipped)} skipped, {unread} unreadable")
+    skipped = len(result.skipped) - unread
+    console.print(f"{title}: {len(result.pairs)} pairs evaluated, {skipped} skipped, {unread} missing or unreadable")
     for failed, style in ((True, "bold red"), (False, "yellow")):
         own = [pair for pair in result.skipped if pair.failed == failed]
         reasons = [f"{pair.name}: {pair.reason}" if pair.name else pair.reason for pair in own]

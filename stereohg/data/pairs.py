@@ -25,9 +25,12 @@ def find_pairs(left: str | Path, right: str | Path) -> tuple[list[Pair], list[st
 
     Raises:
         FileNotFoundError: nothing is there.
-        ValueError: one side is a file and the other is not, two pictures claim one name, or no two share one.
+        ValueError: both are the same, one side is a file and the other is not, two pictures claim one name, or no two
+            share one.
     """
     left, right = Path(left), Path(right)
+    if left == right:
+        raise ValueError(f"{left} was given for both sides; give the right camera's pictures as the second")
     if _is_single(left) and _is_single(right):
         for path in (left, right):
             if not path.exists():

@@ -97,3 +97,9 @@ def test_errors(tree):
     (tree / "left" / "a.jpg").unlink()
     with pytest.raises(ValueError, match="no two pictures share a name"):
         find_pairs(f"{tree}/left/*.png", f"{tree}/scenes/*/im1.png")
+
+
+@pytest.mark.parametrize("side", ["left", "left/a.png", "left/*.png"])
+def test_one_side_twice_is_no_pair(tree, side):
+    with pytest.raises(ValueError, match="given for both sides"):
+        find_pairs(f"{tree}/{side}", f"{tree}/{side}")
