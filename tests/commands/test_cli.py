@@ -1,6 +1,7 @@
 """The program, as a user types it."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -155,7 +156,8 @@ def test_odd_names_are_kept(folders, capsys):
 
 
 def test_warnings_carry_the_pairs_name(folders, capsys):
-    main(["predict", f"{folders}/left", f"{folders}/left", "-o", f"{folders}/out"])
+    shutil.copytree(folders / "left", folders / "same")
+    main(["predict", f"{folders}/left", f"{folders}/same", "-o", f"{folders}/out"])
     assert "0: left and right are the same picture" in " ".join(capsys.readouterr().err.split())
     assert main(["predict", f"{folders}/left", f"{folders}/left", "-o", f"{folders}/out", "--strict"]) == 1
 
