@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from stereohg.models.features import ResidualTrunk, fusion, initialise_as_published, similarity_head
 from stereohg.models.stereo import StereoNetwork
-from stereohg.nn import BasicBlock, ConvNormAct, Hourglass, add_concat_volume_conv, groupwise_volume
+from stereohg.nn import BasicBlock, ConvNormAct, Hourglass, add_concat_volume_conv, concat_volume, groupwise_volume
+from stereohg.nn.fusion import is_plain
 
 NUM_GROUPS = 40
 CONCAT_CHANNELS = 12
@@ -27,8 +28,9 @@ class GwcNet(StereoNetwork):
         max_disp: int = 192,
         align_corners: bool = False,
         output_scale: float = 1.0,
+        scale: float = 1.0,
     ):
-        super().__init__(max_disp, align_corners, output_scale)
+        super().__init__(max_disp, align_corners, output_scale, scale)
         self.features = ResidualTrunk()
         self.fusion = fusion(CONCAT_CHANNELS) if use_concat_volume else None
         volume_channels = NUM_GROUPS + 2 * CONCAT_CHANNELS if use_concat_volume else NUM_GROUPS
@@ -58,6 +60,9 @@ class GwcNet(StereoNetwork):
         of_groups, of_concatenated = first.conv.weight[:, :NUM_GROUPS], first.conv.weight[:, NUM_GROUPS:]
         is_innermost = not first.conv.weight.is_contiguous()
         volume = groupwise_volume(left, right, self.num_levels, NUM_GROUPS, channels_last=is_innermost)
+        if not is_plain(first.conv):
+            halves = [concat_volume(*concatenated, self.num_levels)] if concatenated else []
+            return second(first(torch.cat([volume, *halves], 1)))
         convolved = first.conv._conv_forward(volume, of_groups, first.conv.bias)
         if concatenated:
             convolved = add_concat_volume_conv(convolved, *concatenated, of_concatenated)

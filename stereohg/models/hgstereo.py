@@ -11,17 +11,15 @@ Shapes: B batch, C channels, D disparity levels, H height, W width; image (B,3,H
 disparity (B,H,W).
 """
 
-from contextlib import nullcontext
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stereohg.data.preprocess import Padding
 from stereohg.models.chance import as_by_chance
-from stereohg.models.checks import check_at_least
+from stereohg.models.checks import check_at_least, check_multiple
 from stereohg.models.inference import in_evaluation
-from stereohg.models.search import check_scale, next_multiple
+from stereohg.models.search import next_multiple
 from stereohg.models.stereo import MAX_DISP_MULTIPLE, Look, StereoNetwork
 from stereohg.nn import (
     BasicBlock,
@@ -58,8 +56,8 @@ class HGStereo(StereoNetwork):
         radius: levels of the volume on either side of the likeliest one that the regression takes in; outside training
             also how near each other, in levels, disparities must be that the upsampling mixes.
         output_scale: factor on the disparity.
-        scale: what pictures are enlarged by before they are matched, above 0 and at most 4: edges and thin things get
-            sharper, for time; ``max_disp`` counts pixels of the enlarged ones. ``forward`` takes what it is given.
+        scale: what pictures are enlarged by before they are matched (see ``StereoNetwork``): edges and thin things get
+            sharper, for time.
     """
 
     multiple = 32
@@ -77,15 +75,14 @@ class HGStereo(StereoNetwork):
         output_scale: float = 1.0,
         scale: float = 1.0,
     ):
-        super().__init__(max_disp, output_scale=output_scale)
+        super().__init__(max_disp, output_scale=output_scale, scale=scale)
         check_at_least(1, num_groups=num_groups, group_channels=group_channels, num_stacks=num_stacks, radius=radius)
         if len(feature_channels) != 5 or len(volume_channels) != 4:
             raise ValueError(
                 f"there are {len(feature_channels)} feature_channels and {len(volume_channels)} volume_channels;"
                 " it must be five (1/2 to 1/32) and four (1/4 to 1/32)"
             )
-        check_scale(scale)
-        self.scale = scale
+        check_multiple(Bottleneck.expansion, feature_channels=feature_channels, volume_channels=volume_channels)
         self.num_groups = num_groups
         self.radius = radius
         half, quarter, *_ = feature_channels
@@ -120,11 +117,7 @@ class HGStereo(StereoNetwork):
 
         (B,64,H/4,W/4) is the guide's shape.
         """
-        if seen:
-            (coarse,) = seen
-        else:  # an exported graph with a change of modes in it cannot be read again
-            with nullcontext() if torch.compiler.is_exporting() else torch.no_grad():
-                coarse = self.look(left, right)[-1].answer
+        (coarse,) = seen or self.seen_beforehand(left, right)
         if self.training:
             is_untold = as_by_chance(left, UNTOLD) == 0
             coarse = coarse.masked_fill(is_untold.view(-1, 1, 1, 1), -max(REACHES))
@@ -159,7 +152,7 @@ class HGStereo(StereoNetwork):
         *features, guide = self._features(*small)
         (similarity,) = self._similarities(*features, guide, levels, before[-1].answer if before else None)
         (disparity,) = self._disparities([similarity], guide, 2)
-        sureness = confidence(similarity.detach().to(disparity.dtype)).unsqueeze(1)
+        sureness = confidence(similarity.detach()).unsqueeze(1)
         answer = torch.cat((disparity.unsqueeze(1), F.interpolate(sureness, scale_factor=2, mode="bilinear")), 1)
         # by numbers and not by slices: those of an export of any size would hold for sizes with the same padding alone
         rows, columns = (torch.arange(n // 2, device=left.device) for n in (height, width))
@@ -198,11 +191,7 @@ class HGStereo(StereoNetwork):
         chosen = (UPSAMPLING_GAIN * w[:, every - 1 :: every, every - 1 :: every].flatten(0, 2) for w in mixtures)
         weights = F.conv2d(guide, *chosen)
         radius = None if self.training else factor * self.radius  # what is left out would not learn to come in
-        precise = torch.promote_types(weights.dtype, torch.float32)
-        return [
-            convex_upsample(factor * soft_argmin(cost.to(precise), self.radius), weights.to(precise), factor, radius)
-            for cost in costs
-        ]
+        return [convex_upsample(factor * soft_argmin(cost, self.radius), weights, factor, radius) for cost in costs]
 
     def _unit_vectors(self, x: Tensor) -> Tensor:
         """Each group of channels scaled so that the mean product of two of them is their cosine."""

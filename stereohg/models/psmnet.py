@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from stereohg.models.features import PyramidFeatures, initialise_as_published, similarity_head
 from stereohg.models.stereo import StereoNetwork
-from stereohg.nn import BasicBlock, ConvNormAct, Hourglass, concat_volume_conv
+from stereohg.nn import BasicBlock, ConvNormAct, Hourglass, concat_volume, concat_volume_conv
+from stereohg.nn.fusion import is_plain
 
 
 class StackedHourglass(nn.Module):
@@ -48,8 +49,8 @@ class StackedHourglass(nn.Module):
 class _PSMNet(StereoNetwork):
     """What the two networks share: features, and the first convolutions of their volume."""
 
-    def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0):
-        super().__init__(max_disp, align_corners, output_scale)
+    def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0, scale: float = 1.0):
+        super().__init__(max_disp, align_corners, output_scale, scale)
         self.features = PyramidFeatures()
         self.entry = nn.Sequential(ConvNormAct(64, 32, dim=3), ConvNormAct(32, 32, dim=3))
 
@@ -59,6 +60,8 @@ class _PSMNet(StereoNetwork):
     def enter(self, left: Tensor, right: Tensor) -> Tensor:
         """Features to (B,32,D/4,H/4,W/4). The concatenation volume itself, the largest tensor, is never there."""
         first, second = self.entry
+        if not is_plain(first.conv):
+            return second(first(concat_volume(left, right, self.num_levels)))
         weight, bias = first.conv.weight, first.conv.bias
         return second(first.finish(concat_volume_conv(left, right, self.num_levels, weight, bias)))
 
@@ -66,8 +69,8 @@ class _PSMNet(StereoNetwork):
 class PSMNet(_PSMNet):
     """The stacked hourglass network."""
 
-    def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0):
-        super().__init__(max_disp, align_corners, output_scale)
+    def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0, scale: float = 1.0):
+        super().__init__(max_disp, align_corners, output_scale, scale)
         self.refine = BasicBlock(32, 32, dim=3)
         self.stacks = nn.ModuleList(StackedHourglass() for _ in range(3))
         self.heads = nn.ModuleList(similarity_head() for _ in range(3))
@@ -88,8 +91,8 @@ class PSMNet(_PSMNet):
 class PSMNetBasic(_PSMNet):
     """The network without hourglasses (table 1, "basic"): four residual blocks in their place."""
 
-    def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0):
-        super().__init__(max_disp, align_corners, output_scale)
+    def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0, scale: float = 1.0):
+        super().__init__(max_disp, align_corners, output_scale, scale)
         self.refine = nn.Sequential(*(BasicBlock(32, 32, dim=3) for _ in range(4)))
         self.head = similarity_head()
         initialise_as_published(self)

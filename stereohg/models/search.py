@@ -1,11 +1,11 @@
 """How far a stereo network searches: its levels, for a range in pixels of the pictures that it is given."""
 
-from math import inf
+import math
 from numbers import Real
 
-from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork, check_stereo
+from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork, check_scale, check_stereo
 
-LARGEST_SCALE = 4
+ROUNDING = 1e-9  # of a multiple
 
 
 def levels_for(max_disp: float, scale: float = 1.0) -> int:
@@ -14,19 +14,13 @@ def levels_for(max_disp: float, scale: float = 1.0) -> int:
 
 
 def next_multiple(value: float, of: int) -> int:
-    """The smallest multiple that is no smaller."""
-    return int(-(-value // of)) * of
-
-
-def check_scale(scale: float) -> None:
-    """Raises ValueError where pictures cannot be resized by it."""
-    if not (isinstance(scale, Real) and 0 < scale <= LARGEST_SCALE):
-        raise ValueError(f"scale is {scale!r}; it must be a number above 0 and at most {LARGEST_SCALE}")
+    """The smallest multiple that is no smaller, but for what a division has rounded up."""
+    return math.ceil(value / of - ROUNDING) * of
 
 
 def check_max_disp(max_disp: float) -> None:
     """Raises ValueError where it is no range of disparities."""
-    if not (isinstance(max_disp, Real) and 0 < max_disp < inf):
+    if not (isinstance(max_disp, Real) and 0 < max_disp < math.inf):
         raise ValueError(f"max_disp is {max_disp!r}; it must be a positive number of pixels")
 
 

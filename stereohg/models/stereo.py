@@ -5,6 +5,7 @@ left x minus right x.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from numbers import Real
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from stereohg.models.recompute import recomputed
 from stereohg.nn import upsampled_soft_argmin
 
+LARGEST_SCALE = 4
 MAX_DISP_MULTIPLE = 16  # 1/4 by the features, then twice 1/2 by the 3-D hourglasses
 
 
@@ -34,22 +36,24 @@ class StereoNetwork(nn.Module):
             so it may be set on a trained model: ``model.max_disp = 288``.
         align_corners: how volumes and pooled features are upsampled; weights trained before PyTorch 0.4.1 want True.
         output_scale: factor on the disparity.
+        scale: what ``stereohg.predict`` enlarges pictures by before they are matched, where its caller does not say,
+            above 0 and at most 4; ``max_disp`` counts pixels of the enlarged ones. ``forward`` takes what it is given.
     """
 
     multiple = 16
     """Height and width of the input must be multiples of this; ``stereohg.predict`` pads by itself."""
     padding = "constant"
     """What it pads with: zeros, as the papers' own test code does, or "replicate"."""
-    scale = 1.0
-    """What ``stereohg.predict`` enlarges pictures by before they are matched, where its caller does not say."""
     recomputes_features = False
     """Whether training keeps nothing of the 2-D features for the backward pass: less memory, a little more time."""
 
-    def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0):
+    def __init__(self, max_disp: int = 192, align_corners: bool = False, output_scale: float = 1.0, scale: float = 1.0):
         super().__init__()
+        check_scale(scale)
         self.max_disp = max_disp
         self.align_corners = align_corners
         self.output_scale = output_scale
+        self.scale = scale
 
     @property
     def max_disp(self) -> int:
@@ -76,6 +80,12 @@ class StereoNetwork(nn.Module):
         """
         return []
 
+    def seen_beforehand(self, left: Tensor, right: Tensor) -> tuple[Tensor, ...]:
+        """The last look's answer, if there is a look; no gradient goes through it."""
+        # an exported graph with a change of modes in it cannot be read again
+        with nullcontext() if torch.compiler.is_exporting() else torch.no_grad():
+            return tuple(look.answer for look in self.look(left, right)[-1:])
+
     def extract(self, left: Tensor, right: Tensor, *seen: Tensor) -> tuple[Tensor, ...]:
         """What the whole images come to before they are compared, such as 2-D features: each (B,C,H/4,W/4).
 
@@ -95,7 +105,6 @@ class StereoNetwork(nn.Module):
         return [self.output_scale * self._expectation(cost) for cost in costs]
 
     def _expectation(self, cost: Tensor) -> Tensor:
-        cost = cost.to(torch.promote_types(cost.dtype, torch.float32))
         height, width = cost.shape[-2:]
         return upsampled_soft_argmin(cost, self.max_disp, (4 * height, 4 * width), self.align_corners)
 
@@ -107,6 +116,7 @@ class StereoNetwork(nn.Module):
         """The disparities and the similarity volumes behind them, in one pass; ``seen`` as ``extract`` has it."""
         self.check_input(left, right)
         if self.training and self.recomputes_features:
+            seen = seen or self.seen_beforehand(left, right)  # once, and not once more
             features = recomputed(self, self.extract, left, right, *seen)
         else:
             features = self.extract(left, right, *seen)
@@ -131,6 +141,12 @@ class StereoNetwork(nn.Module):
                 f"images of {height}x{width} do not fit: height and width must be multiples of {self.multiple}; "
                 "pad them, or call stereohg.predict, which does"
             )
+
+
+def check_scale(scale: float) -> None:
+    """Raises ValueError where pictures cannot be resized by it."""
+    if not (isinstance(scale, Real) and 0 < scale <= LARGEST_SCALE):
+        raise ValueError(f"scale is {scale!r}; it must be a number above 0 and at most {LARGEST_SCALE}")
 
 
 def check_stereo(network: nn.Module) -> None:

@@ -50,7 +50,7 @@ def _can_be_fused(conv: nn.Module, x: Tensor, plus: Tensor | None, relu: bool) -
     return (
         (relu or plus is not None)
         and not torch.compiler.is_compiling()
-        and _is_plain(conv)
+        and is_plain(conv)
         and x.device.type == "cpu"
         and computed_in(x) in (torch.float32, torch.bfloat16)
         and multiplies_in(computed_in(x))
@@ -65,7 +65,7 @@ def _can_be_fused(conv: nn.Module, x: Tensor, plus: Tensor | None, relu: bool) -
 def _adds_as_product(layer: nn.Module, total: Tensor, x: Tensor) -> bool:
     return (
         not torch.is_grad_enabled()
-        and _is_plain(layer)
+        and is_plain(layer)
         and x.device.type == "cpu"
         and x.dtype == total.dtype == computed_in(x)
         and _come_to(x.dtype, layer.weight)
@@ -84,7 +84,8 @@ def _come_to(dtype: torch.dtype, *tensors: Tensor) -> bool:
     return all(t.dtype in (dtype, rounded) for t in tensors)
 
 
-def _is_plain(layer: nn.Module) -> bool:
+def is_plain(layer: nn.Module) -> bool:
+    """Whether it may be asked past its ``forward``."""
     return type(layer) in (Conv2d, Conv3d, nn.Conv2d, nn.Conv3d) and not has_hooks(layer)
 
 

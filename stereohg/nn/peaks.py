@@ -31,7 +31,7 @@ class Peaks(nn.Module):
 
     def forward(self, volume: Tensor, levels: Tensor, heights: Tensor) -> Tensor:
         """The volume, which may be written over, with the peaks."""
-        heights = heights.to(levels.dtype)
+        levels, heights = levels.detach(), heights.to(levels.dtype)
         if torch.compiler.is_compiling() or torch.jit.is_tracing() or not is_channels_last(volume):
             places = torch.arange(volume.shape[2], device=volume.device).view(1, -1, 1, 1)
             peaks = self.shapes(places, levels.unsqueeze(1)).movedim(-1, 1) * heights.unsqueeze(2)
@@ -46,10 +46,11 @@ class Peaks(nn.Module):
     def near(self, levels: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Where there are peaks, level after level: rows (BHW,) of a volume as (BDHW,C), and shapes (BHW,R)."""
         reach = max(self.reaches)
+        lowest = levels.nan_to_num(nan=-reach).floor()  # the shapes of what is no number are none, either
         batch = torch.arange(levels.shape[0], device=levels.device).view(-1, 1, 1) * count
         pixels = torch.arange(levels[0].numel(), device=levels.device).view(levels.shape[1:])
         for step in range(1 - reach, reach + 1):
-            places = levels.floor() + step
+            places = lowest + step
             shapes = self.shapes(places, levels) * ((places >= 0) & (places < count)).unsqueeze(-1)
             rows = (batch + places.clamp(0, count - 1).long()) * levels[0].numel() + pixels
             yield rows.flatten(), shapes.flatten(0, -2)

@@ -1,6 +1,7 @@
 """From a volume of similarities to disparities, and how sure they are (Kendall et al. 2017; PSMNet, section 3.5).
 
-``soft_argmax`` is the same in a picture's two axes.
+``soft_argmax`` is the same in a picture's two axes. All answers are in float32 at least, whatever comes in: of many
+levels half types would lose whole pixels.
 
 Shapes: similarity (B,D,H,W), larger = likelier (softmax without a minus, as both papers' code has it);
 disparity (B,H,W); h, w, d the same at low resolution; heatmaps (B,K,H,W) of K keypoints.
@@ -29,6 +30,7 @@ def soft_argmin(similarity: Tensor, radius: int | None = None) -> Tensor:
     more. Where two levels are as likely, a rounding would choose the window and so the answer; so the window is moved
     to what it gave, and again (mean shift, Comaniciu & Meer, PAMI 2002), after which both lead to the same.
     """
+    similarity = _precise(similarity)
     if radius is None:
         levels = torch.arange(similarity.shape[1], dtype=similarity.dtype, device=similarity.device).view(1, -1, 1, 1)
         return (similarity.softmax(1) * levels).sum(1)
@@ -47,6 +49,7 @@ def soft_argmax(heatmaps: Tensor, sharpness: float = 1.0) -> Tensor:
     ``sharpness`` multiplies the heatmaps first: of maps that peak at one, such as pytorch-pose's, a softmax alone is
     nearly flat, and its mean near the middle (integral regression, Sun et al., ECCV 2018).
     """
+    heatmaps = _precise(heatmaps)
     height, width = heatmaps.shape[-2:]
     probability = (sharpness * heatmaps.flatten(2)).softmax(2).unflatten(2, (height, width))
     x = torch.arange(width, dtype=heatmaps.dtype, device=heatmaps.device)
@@ -64,6 +67,7 @@ def upsampled_soft_argmin(
 
     ``align_corners=True`` is what PyTorch did before version 0.4.1, when some published weights were trained.
     """
+    similarity = _precise(similarity)
     # other runtimes know neither tiles nor a backward pass of our own, and a tracer loses its way in them
     if torch.compiler.is_exporting() or torch.jit.is_tracing():
         return upsampled_soft_argmin_at_once(similarity, max_disp, size, align_corners)
@@ -80,6 +84,7 @@ def upsampled_soft_argmin_at_once(
     similarity: Tensor, max_disp: int, size: tuple[int, int], align_corners: bool = False
 ) -> Tensor:
     """``upsampled_soft_argmin`` with the whole volume, of a 4-D resize, products of matrices and a softmax alone."""
+    similarity = _precise(similarity)
     like = similarity.dtype, similarity.device
     up_levels = _linear_weights.__wrapped__(similarity.shape[1], max_disp, align_corners, *like)  # none traced is kept
     full = F.interpolate(similarity, size, mode="bilinear", align_corners=align_corners).permute(0, 2, 3, 1)
@@ -186,7 +191,7 @@ def confidence(similarity: Tensor, radius: int = 1) -> Tensor:
     Near one where the distribution has a single narrow peak, low where it is broad or has several.
     """
     _, places, outside = _near_likeliest(similarity, radius)
-    return similarity.softmax(1).gather(1, places).masked_fill(outside, 0).sum(1).clamp(0, 1)
+    return _precise(similarity).softmax(1).gather(1, places).masked_fill(outside, 0).sum(1).clamp(0, 1)
 
 
 def _near_likeliest(similarity: Tensor, radius: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -213,6 +218,7 @@ def convex_upsample(disparity: Tensor, weights: Tensor, factor: int, radius: flo
     Returns:
         (B, factor h, factor w); the values are not scaled.
     """
+    disparity, weights = _precise(disparity), _precise(weights)
     batch, h, w = disparity.shape
     neighbours = F.unfold(F.pad(disparity.unsqueeze(1), (1, 1, 1, 1), mode="replicate"), 3).view(batch, 9, 1, h, w)
     weights = weights.view(batch, 9, factor**2, h, w)
@@ -234,3 +240,7 @@ def _mixed(weights: Tensor, neighbours: Tensor, radius: float | None) -> Tensor:
     heaviest = torch.where(logits < 0, -torch.inf, neighbours).amax(1, keepdim=True)
     share = logits.exp() * (2 - (neighbours - heaviest).abs() / radius).clamp(0, 1)
     return (share * neighbours).sum(1) / share.sum(1)
+
+
+def _precise(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

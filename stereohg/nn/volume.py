@@ -181,7 +181,7 @@ class _GroupwiseVolume(torch.autograd.Function):
         products = _RowProducts(*ctx.saved_tensors, *ctx.arguments)
         of_left, of_right = torch.zeros_like(products.left), torch.zeros_like(products.right)
         for tile in products.tiles:
-            of_tile = torch.zeros_like(products.of(tile))
+            of_tile = products.zeros(tile)
             products.band(of_tile).copy_(gradient[..., tile.rows, tile.columns])
             of_left[:, tile.rows, :, tile.columns] = of_tile @ products.right[:, tile.rows, ..., tile.met].mT
             of_right[:, tile.rows, ..., tile.met] += products.left[:, tile.rows, :, tile.columns].mT @ of_tile
@@ -226,6 +226,11 @@ class _RowProducts:
     def of(self, tile: _RowTile) -> Tensor:
         """(B,rows,G,T,T+D-1)."""
         return self.left[:, tile.rows, :, tile.columns] @ self.right[:, tile.rows, ..., tile.met]
+
+    def zeros(self, tile: _RowTile) -> Tensor:
+        """Of the shape of ``of``."""
+        size = tile.columns.stop - tile.columns.start
+        return self.left.new_zeros(*self.left[:, tile.rows, :, 0, 0].shape, size, size + self.num_disp - 1)
 
     def band(self, products: Tensor) -> Tensor:
         """The products at each level, as a view: (B,rows,G,T,T+D-1) -> (B,G,D,rows,T)."""

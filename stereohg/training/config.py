@@ -94,7 +94,8 @@ class CheckpointConfig:
     """When the state of the run is written, and how many such files are kept.
 
     Args:
-        every: steps from one to the next; 0 is none but the one at the end, which there is in any case.
+        every: steps from one to the next; 0 is none but those before a validation and at the end, which there are in
+            any case.
         keep: the newest so many stay.
     """
 
@@ -218,7 +219,7 @@ class ModelConfig:
         name: as ``create_model`` knows it.
         arguments: of its constructor.
         weights: to start from: a bundled name or a file, ours or published; "random" is the published initialisation;
-            for stereo networks also a recipe, which is run first. None, in recipes that fine-tune, has to be filled in.
+            or a recipe, which ``train_chain`` runs first. None, in recipes that fine-tune, has to be filled in.
         half: save weights in float16, half the size.
     """
 

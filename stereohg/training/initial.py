@@ -5,6 +5,7 @@ from torch import nn
 from stereohg.models.checkpoint import CheckpointError, check_state
 from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, read_card
+from stereohg.recipes import is_recipe
 from stereohg.training.config import ModelConfig
 
 INHERITED = "of the weights that training began with: "
@@ -21,6 +22,8 @@ def start(config: ModelConfig) -> nn.Module:
         raise ValueError(
             "this recipe goes on from weights: give --model.weights FILE (or random, to start from nothing)"
         )
+    if is_recipe(config.weights):
+        raise ValueError(f"{config.weights} is a recipe; stereohg train, and train_chain in Python, run it first")
     if config.weights == "random":
         return create_model(config.name, **config.arguments)
     loaded = load_model(config.weights)
@@ -31,6 +34,8 @@ def start(config: ModelConfig) -> nn.Module:
     network.load_state_dict(loaded.state_dict())
     licence = loaded.card.get("licence", "not stated")
     network.card = {"licence": licence if licence.startswith(INHERITED) else f"{INHERITED}{licence}"}
+    if "normalisation" in loaded.card:
+        network.card["normalisation"] = loaded.card["normalisation"]
     return network
 
 

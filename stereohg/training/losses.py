@@ -23,12 +23,11 @@ def masked_mean(values: Tensor, valid: Tensor, count: Tensor | None = None) -> T
     return torch.where(valid, values, 0).sum() / count.clamp(min=1)
 
 
-def check_heads(predictions: list[Tensor], weights: list[float]) -> None:
+def check_heads(count: int, weights: list[float]) -> None:
     """Raises ValueError where there is not one weight for each head."""
-    if len(predictions) != len(weights):
+    if count != len(weights):
         raise ValueError(
-            f"the network has {len(predictions)} heads, and loss.heads is {weights}; it has a weight for each, coarse "
-            "to fine"
+            f"the network has {count} heads, and loss.heads is {weights}; it has a weight for each, coarse to fine"
         )
 
 
@@ -41,7 +40,7 @@ def multi_head_smooth_l1(
     pixels: Tensor | float = 1.0,
 ) -> Tensor:
     """Weighted smooth L1 (beta 1) over the heads (PSMNet, section 3.6, eq. 4 and 5); ``pixels`` are further weights."""
-    check_heads(predictions, weights)
+    check_heads(len(predictions), weights)
     disparity = torch.where(valid, disparity, 0)  # what is unknown may be NaN, which no mask afterwards takes back
     losses = [
         weight * masked_mean(pixels * F.smooth_l1_loss(prediction, disparity, reduction="none"), valid, count)
@@ -90,8 +89,14 @@ def border_weights(disparity: Tensor, valid: Tensor, extra: float) -> Tensor:
     columns = landed.round().long().clamp(min=0)
     nearest = torch.zeros_like(known).scatter_reduce(-1, columns, torch.where(is_inside, known, 0), "amax")
     nearest = F.max_pool2d(nearest, (1, 3), 1, (0, 1))  # what is slanted lands on every second pixel alone
-    is_hidden = ~is_inside | (nearest.gather(-1, columns) > known + HIDING)
-    return 1 + extra * (is_hidden | (high + low > JUMP)).to(known.dtype)
+    is_hidden = (landed < 0) | (nearest.gather(-1, columns) > known + HIDING)
+    return 1 + extra * (valid & is_hidden | (high + low > JUMP)).to(known.dtype)
+
+
+def block_weights(pixels: Tensor, valid: Tensor) -> Tensor:
+    """The mean weight of the valid pixels of each block: (B,H,W) -> (B,H/4,W/4); zero where there are none."""
+    known = valid.to(pixels.dtype)
+    return F.avg_pool2d(pixels * known, BLOCK) / F.avg_pool2d(known, BLOCK).clamp(min=1 / BLOCK**2)
 
 
 def distribution_loss(
@@ -143,10 +148,9 @@ def multi_head_distribution(
     target: Tensor,
     weights: list[float],
     count: Tensor | None = None,
-    pixels: Tensor | float = 1.0,
+    blocks: Tensor | float = 1.0,
 ) -> Tensor:
     """Weighted ``distribution_loss`` over the heads, as heavy as it should be beside the smooth L1."""
-    blocks = F.avg_pool2d(pixels, BLOCK) if isinstance(pixels, Tensor) else pixels
     losses = [
         weight * distribution_loss(cost, target, count, blocks) for cost, weight in zip(costs, weights, strict=True)
     ]

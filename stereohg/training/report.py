@@ -6,7 +6,7 @@ Every figure is a mean over the steps since the one before.
 import json
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,11 +46,7 @@ class Report:
             console=self.console,
             disable=not (self.tells and self.console.is_terminal),
         )
-        if self.tells and self.history.exists():
-            lines = self.history.read_text(encoding="utf-8").splitlines(keepends=True)
-            with replacing(self.history) as temporary:
-                kept = [line for line in lines if _step_of(line) <= start] if start else []
-                temporary.write_text("".join(kept), encoding="utf-8")
+        self._keep(lambda line: start and _step_of(line) <= start)
 
     def __enter__(self) -> "Report":
         self.bar.start()
@@ -102,6 +98,10 @@ class Report:
         """Of the network on other data."""
         self._record({"step": step, **{f"validation/{name}": value for name, value in figures.items()}}, "")
 
+    def forget_validation(self, step: int) -> None:
+        """Removes from history.jsonl what a run that was killed has told of it, as it will be told again."""
+        self._keep(lambda line: _step_of(line) != step or '"validation/' not in line)
+
     def pictures(self, step: int, pictures: dict[str, np.ndarray]) -> None:
         if self.tells:
             writer = self.accelerator.get_tracker("tensorboard", unwrap=True)
@@ -120,6 +120,13 @@ class Report:
     def say(self, message: str) -> None:
         if self.tells:
             self.console.print(message, soft_wrap=True)
+
+    def _keep(self, wanted: Callable[[str], bool]) -> None:
+        """Of history.jsonl those lines."""
+        if self.tells and self.history.exists():
+            lines = self.history.read_text(encoding="utf-8").splitlines(keepends=True)
+            with replacing(self.history) as temporary:
+                temporary.write_text("".join(filter(wanted, lines)), encoding="utf-8")
 
     def _record(self, row: dict[str, float], prefix: str) -> None:
         if not self.tells:

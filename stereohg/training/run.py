@@ -55,6 +55,7 @@ class Progress:
         bad_in_a_row: the last so many.
         unread: samples in whose place another one stood.
         learns: whether any ground truth has counted.
+        unvalidated: whether the validation after the last step is still to come.
         best: of the metric.
         tries: validations since then.
     """
@@ -64,6 +65,7 @@ class Progress:
     bad_in_a_row: int = 0
     unread: int = 0
     learns: bool = False
+    unvalidated: bool = False
     best: float | None = None
     tries: int = 0
 
@@ -149,6 +151,8 @@ class Run:
         start = self.progress.step
         samples = self.plan.samples_per_step
         self.report = Report(self.accelerator, config.report, self.folder, start, self.steps, samples)
+        if self.progress.unvalidated:
+            self.report.forget_validation(start)
         self.report.__enter__()
         self.handlers = {}
         if threading.current_thread() is threading.main_thread():
@@ -299,9 +303,10 @@ class Run:
             if self.report.pictures_due(step):
                 with in_evaluation(self.network), torch.no_grad():
                     self.report.pictures(step, self.task.pictures(self.network, parts[0]))
-            if self._validation_due(step) and self._validate(step):
-                self.report.say(f"step {step}: no better figure in {self.progress.tries} validations; this is the end")
-                self.steps = step
+            if self._validation_due(step):
+                self.progress.unvalidated = True
+                self._save(last=False)  # a validation may take long, or fail
+                self._validate(step)
             last = self.stops or step == self.steps
             if step == self.steps and not is_told:  # patience has ended it
                 self._tell_figures(step, norm)
@@ -327,17 +332,23 @@ class Run:
     # --- validation ---
 
     def validate_before(self) -> None:
-        """Tries what the run begins with, where that is asked for, so that nothing worse becomes the best."""
-        if self.config.validation.before and self.task.validates and self.progress.step == 0:
-            self._validate(0)
+        """Tries what the run begins with, where that is asked for, so that nothing worse becomes the best.
+
+        And what it goes on from, where the validation after that step did not come to its end.
+        """
+        step = self.progress.step
+        if self.task.validates and (self.progress.unvalidated or self.config.validation.before and step == 0):
+            self._validate(step)
+            if step == self.steps:
+                self._save(last=True)
 
     def _validation_due(self, step: int) -> bool:
         config = self.config.validation
         every = [config.every_steps, config.every_epochs * self.plan.per_epoch]
         return self.task.validates and any(n and (step % n == 0 or step == self.steps) for n in every)
 
-    def _validate(self, step: int) -> bool:
-        """Whether the run has been without a better figure for too long."""
+    def _validate(self, step: int) -> None:
+        """Keeps the best weights; ends the run where it has been without a better figure for too long."""
         from accelerate.utils import gather_object
 
         config, progress = self.config.validation, self.progress
@@ -357,7 +368,10 @@ class Run:
             progress.best, progress.tries = value, 0
             if self.rank == 0:
                 self._save_weights(self.folder / BEST, {"validation": figures})
-        return bool(config.patience) and progress.tries >= config.patience
+        progress.unvalidated = False
+        if 0 < config.patience <= progress.tries:
+            self.report.say(f"step {step}: no better figure in {progress.tries} validations; this is the end")
+            self.steps = step
 
     def _best_network(self) -> nn.Module:
         return self.network if self.average is None else self.average.module
@@ -402,7 +416,7 @@ class Run:
             return
         state, path = found
         before, now = state["settings"], plain(self.config)
-        refuse_another_run(path, before, now)
+        refuse_another_run(path, before, self.config)
         samples = len(self.task.samples)
         if state.get("samples", samples) != samples:
             raise ValueError(

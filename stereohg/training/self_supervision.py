@@ -18,7 +18,7 @@ from stereohg.data.preprocess import denormalise
 from stereohg.data.stereo import StereoBatch, StereoDataset, StereoSample
 from stereohg.data.transforms import Compose
 from stereohg.training.config import StereoTraining
-from stereohg.training.losses import check_heads, masked_mean
+from stereohg.training.losses import masked_mean
 from stereohg.training.stereo import StereoTask, open_set
 
 SSIM_SHARE = 0.85  # of the photometric error, beside the absolute difference
@@ -53,9 +53,8 @@ class SelfSupervisedTask(StereoTask):
         views = torch.cat((batch.left, batch.right.flip(-1)))  # the second half is the mirrored pair
         others = torch.cat((batch.right, batch.left.flip(-1)))
         predictions = network(views, others)
-        check_heads(predictions, config.heads)
         with torch.autocast(batch.left.device.type, enabled=False):
-            views, others = denormalise(views), denormalise(others)
+            views, others = (denormalise(images, **self.normalisation) for images in (views, others))
             valid, count = torch.cat((batch.valid, batch.valid.flip(-1))), 2 * counts[0]
             loss = 0.0
             for weight, disparity in zip(config.heads, predictions, strict=True):

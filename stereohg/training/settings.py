@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from filecmp import cmp
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,10 @@ MAY_CHANGE = (
 """What a run may go on with otherwise than it began."""
 
 
-def plain(config: LoopConfig) -> dict:
+def plain(config: LoopConfig | dict) -> dict:
     """The settings as JSON and YAML know them."""
-    return _mapped(asdict(config), lambda value: str(value) if isinstance(value, Path) else value)
+    values = asdict(config) if is_dataclass(config) else config
+    return _mapped(values, lambda value: str(value) if isinstance(value, Path) else value)
 
 
 def without_folders(settings: Any) -> Any:
@@ -55,18 +56,39 @@ def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     return change(value)
 
 
-def refuse_another_run(path: Path, there: dict, here: dict) -> None:
-    """Raises ValueError where a checkpoint's settings are not these, and names them."""
-    before, now = _flat(there), _flat(here)
+def refuse_another_run(path: Path, there: dict, config: LoopConfig) -> None:
+    """Raises ValueError where a checkpoint's settings are not these, and names them.
+
+    Settings that the checkpoint does not know, of an older version, were what they are by default.
+    """
+    before, now = _flat(there), _flat(plain(config))
+    defaults = _flat(_defaults(config)).items()
+    before |= {name: value for name, value in defaults if not any(f"{name}.".startswith(f"{own}.") for own in before)}
     if _are_the_same(before.get("model.weights"), now.get("model.weights")):
         before["model.weights"] = now["model.weights"]
     other = [
         f"{name}={before.get(name)} there, {now.get(name)} here"
         for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name) and not name.startswith(MAY_CHANGE)
+        if before.get(name) != now.get(name) and not _may_change(name)
     ]
     if other:
         raise ValueError(f"{path} is of another run ({'; '.join(other)}); give those settings, or another folder")
+
+
+def _may_change(name: str) -> bool:
+    return any(name == own or name.startswith(f"{own}.") for own in MAY_CHANGE)
+
+
+def _defaults(config: Any) -> dict:
+    """Of everything that has one, as far down as the settings go."""
+    found = {}
+    for own in fields(config):
+        value = getattr(config, own.name)
+        if is_dataclass(value):
+            found[own.name] = _defaults(value)
+        elif own.default is not MISSING or own.default_factory is not MISSING:
+            found[own.name] = own.default if own.default is not MISSING else own.default_factory()
+    return plain(found)
 
 
 def warn_of_the_same(learnt: DataConfig | PeopleConfig, tried: DataConfig | PeopleConfig) -> None:

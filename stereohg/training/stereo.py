@@ -5,6 +5,7 @@ Shapes: B batch, H height, W width; image (B,3,H,W) normalised, disparity (B,H,W
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,9 @@ from stereohg.training.config import VALIDATION_SEED, DataConfig, StereoTraining
 from stereohg.training.initial import start, training_before
 from stereohg.training.losses import (
     block_distribution,
+    block_weights,
     border_weights,
+    check_heads,
     coarse_counts,
     coarse_loss,
     known_blocks,
@@ -49,6 +52,8 @@ class StereoTask:
     measures = ("loss", "epe", "bad_3")
     has_loss = ("smooth_l1", "distribution")
     best = "lowest"
+    normalisation: dict[str, list[float]] = {}
+    """Mean and std that the weights to begin with want; those of ImageNet where they do not say."""
 
     def __init__(self, config: StereoTraining):
         if config.loss.name not in self.has_loss:
@@ -88,20 +93,27 @@ class StereoTask:
         network = start(self.config.model)
         network.recomputes_features = self.config.recompute_features
         self.num_levels, self.coarse_levels = network.num_levels, network.coarse_levels
-        if self.config.loss.coarse and not network.coarse_levels:
-            raise ValueError(
-                f"loss.coarse is {self.config.loss.coarse}, and the network has no coarse answer; leave it out"
-            )
+        self.normalisation = getattr(network, "card", {}).get("normalisation", {})
+        self._check(network)
+        return network
+
+    def _check(self, network: nn.Module) -> None:
+        """Raises ValueError where the settings do not fit the network."""
+        for name, is_set in (("loss.coarse", self.config.loss.coarse), ("window", self.config.window)):
+            if is_set and not network.coarse_levels:
+                raise ValueError(f"{name} is of use to hgstereo, which has coarse answers, alone; leave it out")
+        check_heads(count_heads(network), self.config.loss.heads)
         for name, size in (("augmentation.crop", self.config.augmentation.crop), ("window", self.config.window)):
             if size is not None and (size.height % network.multiple or size.width % network.multiple):
                 raise ValueError(
                     f"{name} is {size.width}x{size.height} (width x height), and the network takes multiples of"
                     f" {network.multiple}"
                 )
-        return network
+        if self.config.window is not None and self.config.augmentation.crop is None:
+            raise ValueError("window wants augmentation.crop, or a picture has the same window whenever it comes")
 
     def collate(self, samples: list[StereoSample]) -> StereoBatch:
-        return collate(samples)
+        return collate(samples, **self.normalisation)
 
     def uncounted(self, sample: StereoSample) -> StereoSample:
         return replace(sample, valid=np.zeros_like(sample.valid))
@@ -124,11 +136,14 @@ class StereoTask:
         # once more and behind it, since a gradient wants the running statistics that it was made with
         looks = network.look(whole.left, whole.right) if config.coarse else []
         with torch.autocast(batch.left.device.type, enabled=False):
-            pixels = border_weights(batch.disparity, valid, config.borders) if config.borders else 1.0
+            pixels, blocks = 1.0, 1.0
+            if config.borders:
+                pixels = border_weights(batch.disparity, valid, config.borders)
+                blocks = block_weights(pixels, valid)
             loss = multi_head_smooth_l1(predictions, batch.disparity, valid, config.heads, counts[0], pixels)
             if config.name == "distribution":
                 target = self._target(batch, valid)
-                loss = loss + multi_head_distribution(costs, target, config.heads, counts[1], pixels)
+                loss = loss + multi_head_distribution(costs, target, config.heads, counts[1], blocks)
             if config.coarse:
                 own = coarse_loss(looks, whole.disparity, self._counted(whole), counts[-2 * len(looks) :].unbind())
                 loss = loss + config.coarse * own
@@ -141,9 +156,8 @@ class StereoTask:
         window = self.config.window
         if window is None:
             return []
-        with torch.no_grad():
-            looks = network.look(whole.left, whole.right)[-1:]
-        return [window.cut(look.answer, window.corners(whole.left), 4) for look in looks]
+        corners = window.corners(whole.left)
+        return [window.cut(answer, corners, 4) for answer in network.seen_beforehand(whole.left, whole.right)]
 
     def _learnt(self, batch: StereoBatch) -> StereoBatch:
         """What is matched of the pictures: all of them, or their windows."""
@@ -186,7 +200,7 @@ class StereoTask:
     def pictures(self, network: nn.Module, batch: StereoBatch) -> dict[str, np.ndarray]:
         """The first pair: the left picture, the prediction, and where there is ground truth its error."""
         disparity = network(batch.left[:1], batch.right[:1])[-1][0].float().cpu().numpy()
-        colours = denormalise(batch.left[0].cpu()).clamp(0, 1)
+        colours = denormalise(batch.left[0].cpu(), **self.normalisation).clamp(0, 1)
         pictures = {
             "left": (255 * colours).round().byte().permute(1, 2, 0).numpy(),
             "prediction": colour_disparity(disparity),
@@ -217,6 +231,13 @@ class StereoTask:
             yield
         finally:
             network.max_disp = trained
+
+
+def count_heads(network: nn.Module) -> int:
+    """Of training, found on a device where nothing is computed."""
+    image = torch.zeros(2, 3, 2 * network.multiple, 4 * network.multiple, device="meta")
+    with torch.no_grad():
+        return len(deepcopy(network).to("meta").train()(image, image))
 
 
 def check_metric(metric: str, dataset: StereoDataset) -> None:

@@ -1,5 +1,7 @@
 """The task that a recipe is of."""
 
+from dataclasses import replace
+
 from stereohg.training.config import KeypointTraining, StereoTraining
 from stereohg.training.keypoints import KeypointTask
 from stereohg.training.run import count_steps
@@ -9,7 +11,9 @@ from stereohg.training.stereo import StereoTask
 
 def check(config: StereoTraining | KeypointTraining) -> None:
     """Raises ValueError or OSError where it could not begin, but for what is wrong with its weights."""
-    count_steps(config, len(make_task(config).samples))
+    task = make_task(replace(config, model=replace(config.model, weights="random")))
+    count_steps(config, len(task.samples))
+    task.network()
 
 
 def make_task(config: StereoTraining | KeypointTraining) -> StereoTask | KeypointTask:

@@ -17,7 +17,7 @@ STEP = 32  # pixels: strided layers see a window in the phase that it has in the
 
 @dataclass(frozen=True)
 class Window:
-    """In pixels; multiples of 32 for hgstereo, of 16 for the published networks."""
+    """In pixels, multiples of 32."""
 
     height: int = 288
     width: int = 640

@@ -133,7 +133,7 @@ def test_keypoint_heatmaps(norm):
 
 
 def test_keypoint_counts_are_checked():
-    with pytest.raises(ValueError, match="num_stacks is 0; it must be at least 1"):
+    with pytest.raises(ValueError, match="num_stacks is 0; it must be a whole number, at least 1"):
         stereohg.create_model("keypoint_hourglass", num_stacks=0)
 
 
@@ -145,7 +145,12 @@ def test_normalisations_that_no_weights_have_are_refused():
 @pytest.mark.parametrize(
     "arguments, complaint",
     [
-        ({"num_groups": 0}, "num_groups is 0; it must be at least 1"),
+        ({"num_groups": 0}, "num_groups is 0; it must be a whole number, at least 1"),
+        ({"radius": 1.5}, "radius is 1.5; it must be a whole number"),
+        (
+            {"volume_channels": (8, 15, 32, 32)},
+            "volume_channels is .*15.* multiples of 2",
+        ),
         ({"num_stacks": 0}, "num_stacks is 0"),
         ({"radius": 0}, "radius is 0"),
         ({"feature_channels": (8,)}, r"1 feature_channels and 4 volume_channels; it must be five .* and four"),

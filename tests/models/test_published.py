@@ -235,7 +235,7 @@ def test_the_rule_can_be_overridden(uncounted_file):
     model = load_model(uncounted_file, align_corners=False, output_scale=1.17, max_disp=64)
     assert (model.align_corners, model.output_scale, model.max_disp) == (False, 1.17, 64)
     assert model.card["recognised"].endswith("; as asked, max_disp=64, align_corners=False, output_scale=1.17")
-    assert model.card["arguments"] == {"max_disp": 64, "align_corners": False, "output_scale": 1.17}
+    assert model.card["arguments"] == {"max_disp": 64, "align_corners": False, "output_scale": 1.17, "scale": 1.0}
 
 
 def test_a_known_file_has_its_own_settings(uncounted_file, monkeypatch):

@@ -23,6 +23,12 @@ def test_levels_for_a_range(max_disp, scale, levels):
     assert levels_for(max_disp, scale) == levels
 
 
+def test_a_range_that_the_network_has_is_no_larger_for_a_rounding():
+    """112 / 1.2 * 1.2 is a little more than 112."""
+    for scale in (0.3, 0.7, 1.1, 1.2, 1.5, 3.3):
+        assert [levels_for(levels / scale, scale) for levels in range(16, 400, 16)] == list(range(16, 400, 16))
+
+
 def test_a_range_is_of_the_given_pictures():
     """It stays the same of them at another scale: 80 of them are 160 of those twice as large, 48 of those 0.6 times."""
     network = small(scale=1.5)

@@ -48,13 +48,16 @@ def test_both_ways_are_one(seed, size, reaches):
     random = torch.Generator().manual_seed(seed)
     module = peaks(channels, reaches)
     volume, gradient = torch.randn(2, *size, generator=random)
-    levels = 16 * torch.rand(batch, height, width, generator=random) - 2
+    levels = (16 * torch.rand(batch, height, width, generator=random) - 2).requires_grad_()  # which gets none
     heights = torch.rand(batch, len(reaches), height, width, generator=random).requires_grad_()
     answers = []
     for layout in (torch.contiguous_format, INNERMOST):
         x = volume.to(memory_format=layout, copy=True).requires_grad_()
         told = module(x + 0, levels, heights)
-        answers.append((told, *torch.autograd.grad(told, [x, module.weight, heights], gradient)))
+        told.backward(gradient)
+        answers.append((told, x.grad, *(p.grad.clone() for p in (module.weight, heights))))
+        assert levels.grad is None
+        module.weight.grad = heights.grad = None
     for one, other in zip(*answers, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
@@ -65,3 +68,13 @@ def test_only_near_the_level_anything_is_touched():
     volume[:, :, 17:25] = 0
     told = peaks(2, (4,))(volume, torch.full((1, 1, 1), 20.5), torch.ones(1, 1, 1, 1))
     assert told[:, :, 17:25].isfinite().all() and told[:, :, :17].isnan().all() and told[:, :, 25:].isnan().all()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, INNERMOST])
+def test_what_is_no_number_stays_none(layout):
+    """An answer that is not finite must not come to a finite loss; of an odd number of pixels, too."""
+    volume = torch.zeros(1, 1, 4, 3, 3).to(memory_format=layout)
+    levels = torch.ones(1, 3, 3)
+    levels[0, 1, 1] = torch.nan
+    told = peaks(weight=[1.0])(volume, levels, torch.ones(1, 1, 3, 3))
+    assert told[..., 1, 1].isnan().any() and told.isfinite().sum() >= 8 * 4

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch._subclasses import FakeTensorMode
 
-from stereohg.nn import confidence, convex_upsample, regression, soft_argmin, upsampled_soft_argmin
+from stereohg.nn import confidence, convex_upsample, regression, soft_argmax, soft_argmin, upsampled_soft_argmin
 from tests import literal
 
 
@@ -34,6 +34,21 @@ def test_soft_argmin_by_hand():
     # weights e^0 : e^ln3 = 1 : 3 on levels 0 and 1
     x = torch.tensor([0.0, torch.tensor(3.0).log()]).view(1, 2, 1, 1)
     assert soft_argmin(x).item() == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_types_are_regressed_in_float32(dtype):
+    """Of bfloat16 there is none between 128 and 129."""
+    x, weights = similarity(1, 200, 2, 3).to(dtype), similarity(1, 9 * 4, 2, 3).to(dtype)
+    for function in (
+        soft_argmin,
+        confidence,
+        lambda y: soft_argmin(y, 1),
+        lambda y: upsampled_soft_argmin(y, 800, (8, 12)),
+        lambda y: soft_argmax(y[:, :2]),
+        lambda y: convex_upsample(y[:, 0], weights.to(y.dtype), 2, 1.0),
+    ):
+        assert torch.equal(function(x), function(x.float())) and function(x).dtype == torch.float32
 
 
 def test_radius_keeps_to_the_likeliest_peak():

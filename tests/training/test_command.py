@@ -216,7 +216,7 @@ def test_memory_that_ran_out_is_told_in_a_line(recipe, tmp_path, monkeypatch, ca
     def failing(*_):
         raise error
 
-    monkeypatch.setattr("stereohg.commands.train.make_task", failing)
+    monkeypatch.setattr("stereohg.training.chain.make_task", failing)
     if told is None:
         with pytest.raises(RuntimeError, match="a bug"):
             status("train", recipe, "-o", tmp_path / "run")

@@ -4,10 +4,14 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stereohg.models.stereo import Look
 from stereohg.training.losses import (
     block_distribution,
+    block_weights,
     border_weights,
     coarse_counts,
     coarse_loss,
@@ -51,8 +55,23 @@ def test_borders_by_hand():
     hidden |= {11, 14}  # what lands beside the bar may be hidden, too
     assert [x for x, weight in enumerate(weights[0, 0].tolist()) if weight == 4] == sorted(at_jump | hidden | outside)
     assert weights.unique().tolist() == [1, 4]
-    valid[..., 20:22] = False  # a bar that nobody knows of is none; itself it lands nowhere
-    assert (border_weights(disparity, valid, 3.0)[0, 0] == 4).nonzero().flatten().tolist() == [0, 1, 20, 21]
+    valid[..., 20:22] = False  # a bar that nobody knows of is none, and is not hidden itself
+    assert (border_weights(disparity, valid, 3.0)[0, 0] == 4).nonzero().flatten().tolist() == [0, 1]
+
+
+@given(share=st.sampled_from([0.05, 0.2, 1.0]), seed=st.integers(0, 2**31))
+def test_a_wall_of_sparse_truth_weighs_as_much_as_one_of_dense(share, seed):
+    valid = torch.rand(1, 16, 48, generator=torch.Generator().manual_seed(seed)) < share
+    pixels = border_weights(torch.full((1, 16, 48), 2.0), valid, 3.0)
+    blocks = block_weights(pixels, valid)
+    known = F.max_pool2d(valid.float(), 4).bool()
+    assert (blocks[..., 1:][known[..., 1:]] == 1).all() and (blocks[~known] == 0).all()
+
+
+def test_weights_of_blocks_are_those_of_their_known_pixels():
+    pixels, valid = torch.ones(1, 4, 8), torch.zeros(1, 4, 8, dtype=torch.bool)
+    pixels[0, 0], valid[0, :2, :4] = 3.0, True
+    assert block_weights(pixels, valid).flatten().tolist() == [2.0, 0.0]
 
 
 def test_weights_of_pixels_by_hand():
@@ -64,7 +83,7 @@ def test_weights_of_pixels_by_hand():
     assert multi_head_smooth_l1([prediction], truth, valid, [1.0], None, pixels).item() == pytest.approx(2.5 * 3 / 8)
     cost = torch.zeros(1, 2, 1, 2)  # ln 2 in both blocks, of which the first counts three times
     target = block_distribution(truth, valid, 2)
-    loss = multi_head_distribution([cost], target, [1.0], None, pixels)
+    loss = multi_head_distribution([cost], target, [1.0], None, block_weights(pixels, valid))
     assert loss.item() == pytest.approx(2 * math.log(2) * (3 + 1) / 2)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stereohg.data.transforms import HorizontalFlip, RandomCrop, RandomScale
+from stereohg.data.transforms import Colour, HorizontalFlip, RandomCrop, RandomScale
 from stereohg.training.config import (
     Augmentation,
     CheckpointConfig,
@@ -26,7 +26,7 @@ PATH = Path("checkpoints/step_00000002.pt")
 
 
 def refuse(there, here):
-    refuse_another_run(PATH, plain(there), plain(here))
+    refuse_another_run(PATH, plain(there), here)
 
 
 def test_settings_are_what_json_and_yaml_know():
@@ -47,6 +47,17 @@ def test_the_same_settings_are_accepted():
     refuse(StereoTraining(), StereoTraining())
 
 
+def test_settings_that_a_checkpoint_of_an_older_version_does_not_know_are_as_by_default():
+    config = replace(StereoTraining(), augmentation=Augmentation(colour=Colour()))
+    there = plain(config)
+    del there["loss"]["borders"], there["augmentation"]["colour"]["grey"], there["trainable"]
+    refuse_another_run(PATH, there, config)
+    with pytest.raises(ValueError, match="horizontal_flip.probability=None there, 0.5 here"):
+        refuse_another_run(PATH, there, replace(config, augmentation=Augmentation(horizontal_flip=HorizontalFlip())))
+    with pytest.raises(ValueError, match=r"run \(loss.borders=0.0 there, 2.0 here\)"):
+        refuse_another_run(PATH, there, replace(config, loss=LossConfig(borders=2.0)))
+
+
 def test_what_differs_is_named():
     crop = Augmentation(crop=RandomCrop(64, 96), horizontal_flip=HorizontalFlip(0.25))
     with pytest.raises(ValueError) as error:
@@ -64,6 +75,14 @@ def test_what_may_change_is_not_looked_at():
     refuse(there, replace(there, steps=9, data=data, report=ReportConfig(trackers=["tensorboard"])))
     with pytest.raises(ValueError, match="data.split=None there, training here"):
         refuse(there, replace(there, data=replace(data, split="training")))
+
+
+def test_what_begins_like_what_may_change_is_looked_at(monkeypatch):
+    monkeypatch.setattr("stereohg.training.settings.MAY_CHANGE", ("trainable", "ep", "loss"))
+    config = StereoTraining()
+    refuse(config, replace(config, loss=LossConfig(borders=2.0)))
+    with pytest.raises(ValueError, match="epochs=None there, 3 here"):
+        refuse(config, replace(config, epochs=3))
 
 
 def test_weights_to_begin_with_may_have_been_moved(tmp_path):

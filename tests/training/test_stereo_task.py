@@ -112,10 +112,17 @@ def ready(config) -> tuple[StereoTask, object]:
     return own, own.collate([own.samples[0]])
 
 
-def test_sizes_that_do_not_fit_the_network_are_told_before_the_first_step(tmp_path):
+GWCNET = {"model": StereoModelConfig("gwcnet_g")}
+
+
+def test_settings_that_do_not_fit_the_network_are_told_before_the_first_step(tmp_path):
     for changes, told in (
         ({"augmentation": Augmentation(crop=RandomCrop(48, 96))}, "augmentation.crop is 96x48 .* multiples of 32"),
         ({"window": Window(32, 80)}, "window is 80x32 .* multiples of 32"),
+        ({"window": Window(32, 64)}, "window wants augmentation.crop"),
+        ({"window": Window(32, 64), **GWCNET}, "window is of use to hgstereo, .* alone"),
+        ({"loss": LossConfig(heads=[1.0])}, r"2 heads, and loss.heads is \[1.0\]"),
+        (GWCNET, r"4 heads, and loss.heads is \[0.5, 1.0\]"),
     ):
         with pytest.raises(ValueError, match=told):
             task(**changes).network()
@@ -135,7 +142,7 @@ def test_the_coarse_answer_is_learnt_where_that_is_asked_for():
         gradients.append(network.match.weight.grad)
     assert losses[2] - losses[1] == pytest.approx(losses[1] - losses[0], rel=1e-3) and losses[1] > losses[0]
     assert not torch.allclose(gradients[0], gradients[1])
-    with pytest.raises(ValueError, match="loss.coarse is 0.5, and the network has no coarse answer"):
+    with pytest.raises(ValueError, match="loss.coarse is of use to hgstereo, .* alone"):
         task(model=StereoModelConfig("psmnet"), loss=LossConfig(heads=[0.5, 0.7, 1.0], coarse=0.5)).network()
 
 
@@ -159,12 +166,14 @@ def test_pairs_without_ground_truth_are_refused_before_the_first_step(tmp_path):
     [(None, None, 48), (4, None, 47), (None, 9.875, 47), (5, 8, 23)],  # 4 to 9.875; the bounds do not count
 )
 def test_pixels_in_range_are_counted(wall, above, below, rows):
-    own, batch = ready(replace(wall, loss=LossConfig(above=above, below=below)))
+    own, batch = ready(replace(wall, loss=LossConfig(heads=[0.5, 1.0], above=above, below=below)))
     assert own.counts(batch).tolist() == [rows * trees.WIDTH]
 
 
 def test_the_distribution_counts_blocks(wall):
-    own, batch = ready(replace(wall, loss=LossConfig("distribution", below=6)))  # rows 0 to 15, four blocks high
+    own, batch = ready(
+        replace(wall, loss=LossConfig("distribution", [0.5, 1.0], below=6))
+    )  # rows 0 to 15, four blocks high
     assert own.counts(batch).tolist() == [16 * 96, 4 * 24]
 
 

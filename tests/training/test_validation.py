@@ -49,6 +49,35 @@ def test_the_best_weights_are_kept(tmp_path, monkeypatch, best, figures, expecte
     assert runs.checkpoint(tmp_path)["progress"]["best"] == figures[expected]
 
 
+@pytest.mark.parametrize("broken", [2, 4])
+def test_a_validation_that_fails_costs_no_training(tmp_path, broken):
+    """The same command goes on with it, and all is as if nothing had been."""
+
+    class Failing(Scripted):
+        def validate(self, network, *given):
+            figures = super().validate(network, *given)
+            if len(self.seen) == broken:
+                raise ValueError("an unreadable pair")
+            return figures
+
+    settings = ValidationConfig(every_epochs=0, every_steps=1)
+    config = replace(runs.VALIDATED, steps=4, batch_size=1, validation=settings, checkpoints=CheckpointConfig(0))
+    figures = [4.0, 3.0, 5.0, 1.0]
+    with pytest.raises(ValueError, match="an unreadable pair"):
+        train(Failing(config, figures), config, tmp_path / "failed")
+    task = Scripted(config, figures[broken - 1 :])
+    again = train(task, config, tmp_path / "failed")
+    whole = train(Scripted(config, figures), config, tmp_path / "whole")
+    assert len(task.seen) == 5 - broken and len(task.begun) == 4 - broken
+    runs.assert_same(again.state_dict(), whole.state_dict())
+    assert runs.checkpoint(tmp_path / "failed")["progress"] == runs.checkpoint(tmp_path / "whole")["progress"]
+    timeless = [
+        [{name: value for name, value in row.items() if name != "samples_per_second"} for row in runs.history(folder)]
+        for folder in (tmp_path / "failed", tmp_path / "whole")
+    ]
+    assert timeless[0] == timeless[1]
+
+
 def test_what_a_run_begins_with_stays_the_best_until_others_are(tmp_path):
     """Also when it was stopped and goes on: it is tried once."""
     task = scripted(tmp_path, [1.0, 3.0, 2.0, 1.5, 1.2], before=True)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from stereohg.data.transforms import RandomCrop
 from stereohg.models.chance import as_by_chance
 from stereohg.models.registry import create_model
-from stereohg.models.stereo import Look
 from stereohg.training.config import Augmentation, DataConfig, LossConfig
 from stereohg.training.stereo import StereoTask
 from stereohg.training.windows import Window
@@ -44,9 +44,16 @@ def test_what_is_too_small_for_its_window_is_refused():
         Window(64, 128).corners(torch.zeros(1, 3, 64, 96))
 
 
-def windowed(heads: list[float], **window) -> StereoTask:
+def test_chance_is_of_all_of_the_picture():
+    """As of crops of one picture whose corners are all the same sky."""
+    pictures = torch.randn(60, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    pictures[:, :, :16] = 1.0
+    assert set(as_by_chance(pictures, 6).tolist()) == set(range(6))
+
+
+def windowed(heads: list[float] = (0.5, 1.0), **window) -> StereoTask:
     data = DataConfig("synthetic", options={"length": 2, "height": 64, "width": 160, "max_disp": 20})
-    plain = {"augmentation": Augmentation(crop=None), "loss": LossConfig(heads=heads)}
+    plain = {"augmentation": Augmentation(crop=RandomCrop(64, 160)), "loss": LossConfig(heads=list(heads))}
     return StereoTask(replace(runs.TINY, data=data, window=Window(**window), **plain))
 
 
@@ -63,15 +70,14 @@ def test_a_window_as_large_as_the_picture_changes_nothing():
 
 def test_only_the_window_is_learnt_and_the_whole_is_seen():
     own = windowed([1.0], height=32, width=64)
-    own.network()
     batch = own.collate([own.samples[0], own.samples[1]])
     corners = own.config.window.corners(batch.left)
     asked = {}
 
     class Network:
-        def look(self, left, right):
+        def seen_beforehand(self, left, right):
             asked["look"] = left.shape
-            return [Look(numbered(2, 16, 40).unsqueeze(1), None)]
+            return (numbered(2, 16, 40).unsqueeze(1),)
 
         def forward_with_costs(self, left, right, seen):
             asked["match"], asked["seen"] = left.shape, seen[:, 0, 0, 0].tolist()
