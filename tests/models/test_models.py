@@ -161,6 +161,21 @@ def test_arguments_of_hgstereo_are_checked(arguments, complaint):
         stereohg.create_model("hgstereo_s", **arguments)
 
 
+@pytest.mark.parametrize("name", ["psmnet_basic", "gwcnet_g", "gwcnet_gc"])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_hook_of_the_first_convolution_is_called(name, training):
+    """It is asked past its forward, and its volume never made, only where nothing wants to be told."""
+    torch.manual_seed(0)
+    model = stereohg.create_model(name, max_disp=32).double().train(training)
+    images = [image.double() for image in pair(32, 64)]
+    before, _ = model.forward_with_costs(*images)
+    called = []
+    model.entry[0].conv.register_forward_hook(lambda conv, inputs, _: called.append(inputs[0].shape[2]))
+    after, _ = model.forward_with_costs(*images)
+    assert called == [8]
+    torch.testing.assert_close(after, before)
+
+
 def test_small_network_stays_small():
     model = stereohg.create_model("hgstereo_s", max_disp=192).eval()
     assert 1.0e6 < sum(p.numel() for p in model.parameters()) < 1.1e6

@@ -105,3 +105,13 @@ def test_costs_are_those_of_the_enlarged_pictures():
     assert finer.parameters == plain.parameters
     # 192x384 pixels and 96 levels: 2.25 times the features, 3.375 times the volume
     assert 2.25 < finer.flop / plain.flop < 3.375
+
+
+def test_the_scale_of_a_published_network_is_saved(tmp_path):
+    network = stereohg.create_model("psmnet_basic", max_disp=48)
+    set_search(network, 32, 1.5)
+    stereohg.save_model(network, tmp_path / "enlarged.safetensors")
+    again = stereohg.load_model(tmp_path / "enlarged.safetensors")
+    assert (again.scale, again.max_disp) == (1.5, 48)
+    with pytest.raises(ValueError, match="scale is 5; it must be a number above 0 and at most 4"):
+        stereohg.create_model("gwcnet_g", scale=5)

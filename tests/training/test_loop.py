@@ -22,6 +22,7 @@ from stereohg.training.config import (
     ScheduleConfig,
     ValidationConfig,
 )
+from stereohg.training.lock import Lock
 from stereohg.training.run import Run, count_steps
 from stereohg.training.stereo import StereoTask
 from tests import runs, trees
@@ -111,16 +112,25 @@ def test_a_signal_in_the_last_step_is_obeyed_when_all_is_written(tmp_path):
     assert end.value.code == 128 + signal.SIGTERM and (tmp_path / "hgstereo_s.safetensors").exists()
 
 
+def lock_of_another_process(folder):
+    ask = "import sys; from pathlib import Path; from stereohg.training.lock import Lock; Lock(Path(sys.argv[1]))"
+    return subprocess.run([sys.executable, "-c", ask, str(folder)], capture_output=True, text=True)
+
+
 def test_another_process_is_kept_out_of_the_folder(tmp_path):
     """As long as the run lasts; the file that says so goes with it."""
-    ask = "import sys; from pathlib import Path; from stereohg.training.lock import Lock; Lock(Path(sys.argv[1]))"
-
-    def other():
-        return subprocess.run([sys.executable, "-c", ask, str(tmp_path)], capture_output=True, text=True)
-
     with runs.begin(TINY, tmp_path):
-        assert f"another process trains in {tmp_path}; wait for its end" in other().stderr
-    assert other().returncode == 0 and not (tmp_path / ".lock").exists()
+        assert f"another process trains in {tmp_path}; wait for its end" in lock_of_another_process(tmp_path).stderr
+    assert lock_of_another_process(tmp_path).returncode == 0 and not (tmp_path / ".lock").exists()
+
+
+def test_a_lock_outlives_others_of_its_process(tmp_path):
+    """As that of a run that could not begin, which goes when its error does."""
+    first, second = Lock(tmp_path), Lock(tmp_path)
+    del first
+    assert "another process trains" in lock_of_another_process(tmp_path).stderr
+    second.release()
+    assert lock_of_another_process(tmp_path).returncode == 0
 
 
 def test_another_run_of_the_process_may_have_another_device(tmp_path, monkeypatch):

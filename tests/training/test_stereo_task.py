@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from stereohg.data.motorcycle import Motorcycle
+from stereohg.data.preprocess import denormalise
 from stereohg.data.transforms import RandomCrop
 from stereohg.models.checkpoint import CheckpointError
 from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, read_card, save_model
+from stereohg.recipes import load_recipe
 from stereohg.training.config import Augmentation, DataConfig, LossConfig, StereoModelConfig, ValidationConfig
 from stereohg.training.initial import training_before
 from stereohg.training.self_supervision import SelfSupervisedTask
@@ -65,6 +67,20 @@ def test_the_card_tells_of_every_training(tmp_path):
     assert training_before(str(tmp_path / "others.pth")) is None
 
 
+def test_the_normalisation_is_that_of_the_weights(tmp_path):
+    path, other = tmp_path / "own.safetensors", {"mean": [0.5] * 3, "std": [1.0] * 3}
+    save_model(create_model("hgstereo_s", max_disp=32), path, {"normalisation": other})
+    own, usual = task(model=replace(SMALL, weights=str(path))), task()
+    network = own.network()
+    (one, another) = (each.collate([each.samples[0]]).left for each in (own, usual))
+    torch.testing.assert_close(one + 0.5, denormalise(another))
+    with torch.no_grad():
+        shown = own.pictures(network.eval(), own.collate([own.samples[0]]))["left"]
+    assert np.abs(shown.astype(int) - own.samples[0].left).max() <= 1
+    own.save(network, path, {}, {})
+    assert read_card(path)["normalisation"] == other
+
+
 def saved(own: StereoTask, path: Path) -> Path:
     own.save(own.network(), path, {}, {})
     return path
@@ -75,6 +91,8 @@ def test_a_recipe_that_goes_on_from_weights_wants_them():
         start(replace(SMALL, weights=None))
     with pytest.raises(FileNotFoundError, match="nowhere.pth is neither bundled weights nor a file"):
         start(replace(SMALL, weights="nowhere.pth"))
+    with pytest.raises(ValueError, match="hgstereo_rooms is a recipe; stereohg train, and train_chain in Python, run"):
+        make_task(load_recipe("hgstereo_wide")).network()
 
 
 def test_a_recipe_says_what_task_it_is_of():
