@@ -26,7 +26,7 @@ from stereohg import create_model
 from stereohg.data.stereo import StereoBatch
 from stereohg.devices import ask_for_large_pages
 from stereohg.measure import measured
-from stereohg.models.inference import channels_last, ready_for_inference
+from stereohg.models.inference import ready_for_inference, with_channels_last
 from stereohg.models.published_keys import published_keys
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn.onednn import multiplies_in
@@ -169,7 +169,7 @@ def training(name: str, size: tuple[int, int], form: str) -> Step:
     own = task.network().train()
     own.load_state_dict(network.state_dict())
     if config.channels_last:
-        channels_last(own)
+        with_channels_last(own)
     batch = StereoBatch(left, right, disparity, torch.ones_like(disparity, dtype=torch.bool), [])
     return partial(own_step, task, own, make_optimiser(own, config.optimiser), batch, form == OURS_HALF)
 

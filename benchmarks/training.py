@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.environment import alone, environment, repeated
 from stereohg.data.stereo import StereoBatch
-from stereohg.models.inference import channels_last
+from stereohg.models.inference import with_channels_last
 from stereohg.recipes import load_recipe
 from stereohg.training.config import DataConfig, ReportConfig
 from stereohg.training.loop import train
@@ -46,7 +46,7 @@ def step(recipe: str, batch_size: int, size: tuple[int, int]) -> dict[str, float
     torch.manual_seed(0)
     network = task.network().train()
     if config.channels_last:
-        channels_last(network)
+        with_channels_last(network)
     optimiser = make_optimiser(network, config.optimiser)
     left, right = torch.randn(2, batch_size, 3, *size)
     disparity = 100 * torch.rand(batch_size, *size)

@@ -20,7 +20,7 @@ from stereohg.models.stereo import MAX_DISP_MULTIPLE, StereoNetwork
 
 OVERLAP = 32
 """Rows of features (measured: 24 gives 99.8 % of the pixels to 0.05 px on the worst real pair, and 32 all of them)."""
-SMALLEST = 2 * OVERLAP + 8
+SMALLEST_BAND = 2 * OVERLAP + 8
 """Rows of a band; those that are kept are a multiple of any network's."""
 
 
@@ -53,7 +53,7 @@ def split(rows: int, size: int, overlap: int, multiple: int) -> list[Band]:
 
 
 def forward_in_bands(network: StereoNetwork, left: Tensor, right: Tensor, bands: list[Band]) -> tuple[Tensor, Tensor]:
-    """The answer and its similarity volume, as ``forward_with_costs`` gives them last."""
+    """The answer and its similarity volume, as ``forward_with_similarities`` gives them last."""
     network.check_input(left, right)
     features = network.extract(left, right)
     batch, _, rows, columns = features[0].shape
@@ -122,13 +122,13 @@ class Fitting:
         network.max_disp = levels
         left, right = (torch.empty(shape, dtype=self.dtype, device="meta") for _ in range(2))
         if size >= shape[2] // 4:
-            return peak_memory(lambda: network.forward_with_costs(left, right))
+            return peak_memory(lambda: network.forward_with_similarities(left, right))
         return peak_memory(lambda: forward_in_bands(network, left, right, [Band(0, size, 0, size)]))
 
 
 def _sizes(rows: int) -> list[int]:
     """Rows of a band to try: all, and a seventh less each time, in multiples of any network's."""
     sizes = [rows]
-    while sizes[-1] > SMALLEST:
-        sizes.append(max(SMALLEST, sizes[-1] * 6 // 7 // 8 * 8))
+    while sizes[-1] > SMALLEST_BAND:
+        sizes.append(max(SMALLEST_BAND, sizes[-1] * 6 // 7 // 8 * 8))
     return sizes

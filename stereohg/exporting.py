@@ -187,8 +187,8 @@ class _StereoProgram(_Program):
     inputs, outputs = ("left", "right"), ("disparity", "confidence")
 
     def forward(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-        predictions, costs = self.network.forward_with_costs(self.prepare(left), self.prepare(right))
-        answers = predictions[-1].float(), at_full_size(confidence(costs[-1].float()))
+        predictions, similarities = self.network.forward_with_similarities(self.prepare(left), self.prepare(right))
+        answers = predictions[-1].float(), at_full_size(confidence(similarities[-1].float()))
         if self.padding is not None:
             answers = tuple(map(self.padding.unpad, answers))
         if self.dynamic:

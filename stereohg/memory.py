@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from stereohg.nn.convolution import SMALL
-from stereohg.nn.layout import channels_last, is_channels_last
+from stereohg.nn.layout import innermost_format, is_channels_last
 
 UNITS = {"B": 1} | {
     f"{p}{kind}": base**i for kind, base in (("B", 1000), ("iB", 1024)) for i, p in enumerate("KMGT", 1)
@@ -120,7 +120,7 @@ class _LiveBytes(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
         if function is torch.ops.aten.convolution.default and not args[1].is_contiguous():
-            result = result.contiguous(memory_format=channels_last(result))  # as kernels leave it, but not on meta
+            result = result.contiguous(memory_format=innermost_format(result))  # as kernels leave it, but not on meta
         for value in tree_leaves((args, result)):
             if isinstance(value, Tensor) and not isinstance(value, torch.nn.Parameter):
                 self._follow(value.untyped_storage())

@@ -32,7 +32,7 @@ from stereohg.pair_checks import check_answer, check_pictures
 
 DEFAULT_MODEL = "hgstereo_s"
 TOP_LEVELS = 2  # of the volume: the 8 pixels below max_disp
-SMALLEST = 16  # pixels on a side, to which pictures may be resized
+SMALLEST_SIDE = 16  # pixels on a side, to which pictures may be resized
 RANGE_SHARE = 0.01  # of the pixels that may have most of their probability there
 PLENTY, FEATURE_LEVELS = 10, 64  # bytes a value of the image and level, and levels that stand for the 2-D features:
 # three times what the hungriest network here takes; with so much free, nothing need be estimated
@@ -141,7 +141,7 @@ class Predictor:
             try:
                 bands = self._bands(left.shape, memory, held)
                 if len(bands) == 1:
-                    disparity, similarity = (each[-1] for each in self.model.forward_with_costs(left, right))
+                    disparity, similarity = (each[-1] for each in self.model.forward_with_similarities(left, right))
                 else:
                     disparity, similarity = forward_in_bands(self.model, left, right, bands)
             finally:
@@ -258,10 +258,10 @@ class _Search:
     def check_size(self, height: int, width: int) -> None:
         """Raises ValueError where the scale leaves next to nothing of a picture."""
         size = scaled((height, width), self.scale)
-        if min(size) < SMALLEST <= min(height, width):
+        if min(size) < SMALLEST_SIDE <= min(height, width):
             raise ValueError(
                 f"scale {self.scale:g} leaves {size[1]}x{size[0]} of {width}x{height} pixels, in which nothing is to be"
-                f" matched; it must leave {SMALLEST} on each side"
+                f" matched; it must leave {SMALLEST_SIDE} on each side"
             )
 
     def mean_confidence(self, left: np.ndarray, right: np.ndarray, scale: float) -> float:

@@ -65,9 +65,9 @@ def test_bands_of_enough_overlap_give_the_whole_answer(rows, kept, overlap, leve
     left, right = torch.randn(2, 2, 3, 16 * rows, 64, dtype=torch.float64)
     bands = split(4 * rows, 2 * overlap + 4 * kept, overlap, 4)
     with torch.no_grad():
-        whole, costs = network.forward_with_costs(left, right)
-        disparity, cost = forward_in_bands(network, left, right, bands)
-    torch.testing.assert_close(cost, costs[-1])
+        whole, similarities = network.forward_with_similarities(left, right)
+        disparity, similarity = forward_in_bands(network, left, right, bands)
+    torch.testing.assert_close(similarity, similarities[-1])
     torch.testing.assert_close(disparity, whole[-1])
 
 
@@ -77,9 +77,9 @@ def test_one_band_is_the_whole(name):
     network = stereohg.create_model(name, max_disp=16).eval()
     left, right = torch.randn(2, 1, 3, 64, 32)
     with torch.no_grad():
-        expected, costs = network.forward_with_costs(left, right)
-        disparity, cost = forward_in_bands(network, left, right, split(16, 16, OVERLAP, 8))
-    assert torch.equal(disparity, expected[-1]) and torch.equal(cost, costs[-1])
+        expected, similarities = network.forward_with_similarities(left, right)
+        disparity, similarity = forward_in_bands(network, left, right, split(16, 16, OVERLAP, 8))
+    assert torch.equal(disparity, expected[-1]) and torch.equal(similarity, similarities[-1])
 
 
 @pytest.mark.parametrize("name", ["psmnet", "psmnet_basic", "gwcnet_g", "gwcnet_gc", "hgstereo_s"])

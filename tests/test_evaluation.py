@@ -41,7 +41,7 @@ class Answers(StereoNetwork):
     def __deepcopy__(self, memo):
         return self  # what it was fed is asked of it
 
-    def forward_with_costs(self, left, right):
+    def forward_with_similarities(self, left, right):
         self.check_input(left, right)
         self.fed.append(left)
         batch, _, height, width = left.shape

@@ -81,8 +81,8 @@ def test_disparities_beyond_the_range_are_told(tmp_path, caplog):
 
 def test_warnings_have_the_pairs_name(tmp_path, caplog):
     class AtTheEnd(Answers):
-        def forward_with_costs(self, left, right, *seen):
-            disparities, similarities = super().forward_with_costs(left, right, *seen)
+        def forward_with_similarities(self, left, right, *seen):
+            disparities, similarities = super().forward_with_similarities(left, right, *seen)
             similarities[-1][:, -1] += 100
             return disparities, similarities
 

@@ -47,12 +47,12 @@ class GwcNet(StereoNetwork):
 
     def compare(self, left: Tensor, right: Tensor, *concatenated: Tensor) -> list[Tensor]:
         x = self.refine(self.enter(left, right, *concatenated))
-        costs = [self.heads[0](x).squeeze(1)] if self.training else []
+        similarities = [self.heads[0](x).squeeze(1)] if self.training else []
         for stack, head in zip(self.stacks, self.heads[1:], strict=True):
             x = stack(x)
             if self.training or stack is self.stacks[-1]:
-                costs.append(head(x).squeeze(1))
-        return costs
+                similarities.append(head(x).squeeze(1))
+        return similarities
 
     def enter(self, left: Tensor, right: Tensor, *concatenated: Tensor) -> Tensor:
         """Features to (B,32,D/4,H/4,W/4), by the volume (section 3.2), whose concatenated half is never there."""

@@ -35,6 +35,7 @@ from stereohg.nn import (
 )
 
 COARSEST_LEVELS = 16  # 3-D hourglasses halve the levels down to 1/16, so that max_disp is a multiple of 16
+GUIDE_CHANNELS = 64
 EPSILON = 1e-12  # keeps what is zero zero
 UPSAMPLING_GAIN = 0.25  # keeps the first steps' weights soft, as RAFT does
 LOOKS = 2  # at ever half of the size, before the pair is matched at its own
@@ -100,13 +101,13 @@ class HGStereo(StereoNetwork):
         self.match = nn.Conv2d(quarter, num_groups * group_channels, 1)
         self.detail = nn.Conv2d(half, half, 2, stride=2, bias=False)  # of the stem, which is at 1/2
         self.context = nn.Conv2d(quarter, half, 1, bias=False)
-        self.guide = ConvNormAct(half, 64)
-        self.upsampling = nn.Conv2d(64, 9 * 4**2, 1)
+        self.guide = ConvNormAct(half, GUIDE_CHANNELS)
+        self.upsampling = nn.Conv2d(GUIDE_CHANNELS, 9 * 4**2, 1)
 
-        self.gates = nn.ModuleList(nn.Conv2d(64, base, 1) for _ in range(num_stacks))
+        self.gates = nn.ModuleList(nn.Conv2d(GUIDE_CHANNELS, base, 1) for _ in range(num_stacks))
         self.entry = ConvNormAct(num_groups, base, dim=3)
         self.told = Peaks(base, REACHES)  # the coarse answer, as far as it is trusted:
-        self.trust = nn.Conv2d(64 + 1, len(REACHES), 1)  # by the guide, and by how sure it is
+        self.trust = nn.Conv2d(GUIDE_CHANNELS + 1, len(REACHES), 1)  # by the guide, and by how sure it is
         nn.init.zeros_(self.trust.weight)
         nn.init.constant_(self.trust.bias, TRUSTED)
         self.stacks = nn.ModuleList(hourglass(volume_channels, dim=3) for _ in range(num_stacks))
@@ -127,8 +128,8 @@ class HGStereo(StereoNetwork):
     def compare(self, left: Tensor, right: Tensor, coarse: Tensor, guide: Tensor) -> list[Tensor]:
         return self._similarities(left, right, guide, self.num_levels, coarse)
 
-    def regress(self, costs: list[Tensor], *features: Tensor) -> list[Tensor]:
-        return [self.output_scale * disparity for disparity in self._disparities(costs, features[-1], 4)]
+    def regress(self, similarities: list[Tensor], *features: Tensor) -> list[Tensor]:
+        return [self.output_scale * disparity for disparity in self._disparities(similarities, features[-1], 4)]
 
     @property
     def coarse_levels(self) -> tuple[int, ...]:
@@ -176,22 +177,25 @@ class HGStereo(StereoNetwork):
             trust = self.trust(torch.cat((guide, coarse[:, 1:].to(guide.dtype)), 1)).sigmoid()
             x = self.told(x, coarse[:, 0], trust)
         x = self.entry.act(x)
-        costs = []
+        similarities = []
         for i, (gate, stack, head) in enumerate(zip(self.gates, self.stacks, self.heads, strict=True)):
             share = gate(guide).sigmoid().unsqueeze(2)
             x = stack(x * share if torch.is_grad_enabled() else x.mul_(share))  # nothing else wants it
             if self.training or i == len(self.stacks) - 1:
-                costs.append(head(x).squeeze(1))
-        return costs
+                similarities.append(head(x).squeeze(1))
+        return similarities
 
-    def _disparities(self, costs: list[Tensor], guide: Tensor, factor: int) -> list[Tensor]:
+    def _disparities(self, similarities: list[Tensor], guide: Tensor, factor: int) -> list[Tensor]:
         """(B,factor H/4,factor W/4), of which a pixel is the unit: 4 is the pictures' size, 2 every second pixel."""
         every = 4 // factor
         mixtures = (w.unflatten(0, (9, 4, 4)) for w in (self.upsampling.weight, self.upsampling.bias))
         chosen = (UPSAMPLING_GAIN * w[:, every - 1 :: every, every - 1 :: every].flatten(0, 2) for w in mixtures)
         weights = F.conv2d(guide, *chosen)
         radius = None if self.training else factor * self.radius  # what is left out would not learn to come in
-        return [convex_upsample(factor * soft_argmin(cost, self.radius), weights, factor, radius) for cost in costs]
+        return [
+            convex_upsample(factor * soft_argmin(similarity, self.radius), weights, factor, radius)
+            for similarity in similarities
+        ]
 
     def _unit_vectors(self, x: Tensor) -> Tensor:
         """Each group of channels scaled so that the mean product of two of them is their cosine."""

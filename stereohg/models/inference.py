@@ -16,10 +16,10 @@ def ready_for_inference(network: nn.Module) -> nn.Module:
     for module in network.modules():
         if isinstance(module, ConvNormAct | Bottleneck):
             module.fold()
-    return channels_last(network)
+    return with_channels_last(network)
 
 
-def channels_last(network: nn.Module) -> nn.Module:
+def with_channels_last(network: nn.Module) -> nn.Module:
     """Convolution weights with their channels innermost, which CPUs and tensor cores read faster."""
     for module in network.modules():
         if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):

@@ -78,14 +78,14 @@ class PSMNet(_PSMNet):
 
     def compare(self, left: Tensor, right: Tensor) -> list[Tensor]:
         x = first = self.refine(self.enter(left, right))
-        first_pre, post, costs = None, None, []
+        first_pre, post, similarities = None, None, []
         for stack, head in zip(self.stacks, self.heads, strict=True):
             out, pre, post = stack(x, first_pre, post)
             first_pre = pre if first_pre is None else first_pre
             x = out.add_(first)
-            cost = head(x).squeeze(1)
-            costs.append(costs[-1] + cost if costs else cost)  # so that the answer needs all three heads
-        return costs if self.training else costs[-1:]
+            own = head(x).squeeze(1)
+            similarities.append(similarities[-1] + own if similarities else own)  # the answer needs all three heads
+        return similarities if self.training else similarities[-1:]
 
 
 class PSMNetBasic(_PSMNet):

@@ -100,19 +100,21 @@ class StereoNetwork(nn.Module):
         """
         raise NotImplementedError
 
-    def regress(self, costs: list[Tensor], *features: Tensor) -> list[Tensor]:
+    def regress(self, similarities: list[Tensor], *features: Tensor) -> list[Tensor]:
         """Each similarity volume to disparities (B,H,W), in float32 at least."""
-        return [self.output_scale * self._expectation(cost) for cost in costs]
+        return [self.output_scale * self._expectation(similarity) for similarity in similarities]
 
-    def _expectation(self, cost: Tensor) -> Tensor:
-        height, width = cost.shape[-2:]
-        return upsampled_soft_argmin(cost, self.max_disp, (4 * height, 4 * width), self.align_corners)
+    def _expectation(self, similarity: Tensor) -> Tensor:
+        height, width = similarity.shape[-2:]
+        return upsampled_soft_argmin(similarity, self.max_disp, (4 * height, 4 * width), self.align_corners)
 
     def forward(self, left: Tensor, right: Tensor) -> list[Tensor]:
         """Disparities (B,H,W), coarse to fine, the last the answer: all heads in training, a list of one in eval."""
-        return self.forward_with_costs(left, right)[0]
+        return self.forward_with_similarities(left, right)[0]
 
-    def forward_with_costs(self, left: Tensor, right: Tensor, *seen: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def forward_with_similarities(
+        self, left: Tensor, right: Tensor, *seen: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """The disparities and the similarity volumes behind them, in one pass; ``seen`` as ``extract`` has it."""
         self.check_input(left, right)
         if self.training and self.recomputes_features:
@@ -120,8 +122,8 @@ class StereoNetwork(nn.Module):
             features = recomputed(self, self.extract, left, right, *seen)
         else:
             features = self.extract(left, right, *seen)
-        costs = self.compare(*features)
-        return self.regress(costs, *features), costs
+        similarities = self.compare(*features)
+        return self.regress(similarities, *features), similarities
 
     def of_both(self, features: Callable[[Tensor], Tensor], left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         """Features of the two images: as one batch in eval; one by one in training, each with its own statistics."""

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stereohg.nn.layout import channels_last, is_channels_last
+from stereohg.nn.layout import innermost_format, is_channels_last
 
 ROWS = 128  # added up in float32; their sums in float64
 
@@ -58,7 +58,7 @@ class Normalised(torch.autograd.Function):
             inputs = [t for t, is_wanted in zip((x, weight, bias), wanted, strict=True) if is_wanted]
             gradients = iter(torch.autograd.grad(y, inputs, gradient, create_graph=True))
             return *(next(gradients) if is_wanted else None for is_wanted in wanted), None
-        gradient = gradient.contiguous(memory_format=channels_last(x))
+        gradient = gradient.contiguous(memory_format=innermost_format(x))
         count = x.numel() // x.shape[1]
         of_weight, of_bias = _of_weight_and_bias(gradient, x, mean, scale)
         # scale * weight * (gradient - of_bias / count - normalised x * of_weight / count), as a sum of three terms

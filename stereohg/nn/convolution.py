@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stereohg.nn.layout import channels_last, is_channels_last
+from stereohg.nn.layout import innermost_format, is_channels_last
 from stereohg.nn.onednn import asks_onednn, computed_in, has_wide_vectors
 from stereohg.nn.weight_gradient import weight_gradient
 
@@ -106,7 +106,7 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         is_differentiated = torch.is_grad_enabled()  # what comes out will be
-        gradient = gradient.contiguous(memory_format=channels_last(x))
+        gradient = gradient.contiguous(memory_format=innermost_format(x))
         ones, dilation = [1] * (x.dim() - 2), [ctx.dilation] * (x.dim() - 2)
         wanted = [ctx.needs_input_grad[0], is_differentiated, ctx.has_bias]
         of_x, of_weight, of_bias = torch.ops.aten.convolution_backward(

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stereohg.nn.layout import channels_last, is_channels_last
+from stereohg.nn.layout import innermost_format, is_channels_last
 
 
 class Peaks(nn.Module):
@@ -73,7 +73,7 @@ class _AddPeaks(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         weight, levels, heights = ctx.saved_tensors
-        rows_of_gradient = _rows(gradient.contiguous(memory_format=channels_last(gradient)))
+        rows_of_gradient = _rows(gradient.contiguous(memory_format=innermost_format(gradient)))
         of_weight, of_heights = torch.zeros_like(weight.flatten(1), dtype=heights.dtype), torch.zeros_like(heights)
         for rows, shapes in ctx.peaks.near(levels, gradient.shape[2]):
             own = rows_of_gradient.index_select(0, rows).to(heights.dtype)

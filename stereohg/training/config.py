@@ -27,7 +27,7 @@ from stereohg.data.transforms import (
 from stereohg.models.stereo import MAX_DISP_MULTIPLE
 from stereohg.training.windows import Window
 
-Precision = Literal["float32", "bfloat16", "float16"]
+TrainingPrecision = Literal["float32", "bfloat16", "float16"]
 
 VALIDATION_SEED = 1000  # is added to a run's seed, so that a source of scenes gives others to validate on than to learn
 
@@ -188,7 +188,7 @@ class LoopConfig:
     steps: int | None = None
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: ScheduleConfig = ScheduleConfig()
-    precision: Precision = "float32"
+    precision: TrainingPrecision = "float32"
     device: str = "auto"
     channels_last: bool = False
     compile: bool = False

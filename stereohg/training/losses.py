@@ -144,7 +144,7 @@ def _at_half(disparity: Tensor, valid: Tensor, first: int = 0) -> tuple[Tensor, 
 
 
 def multi_head_distribution(
-    costs: list[Tensor],
+    similarities: list[Tensor],
     target: Tensor,
     weights: list[float],
     count: Tensor | None = None,
@@ -152,6 +152,7 @@ def multi_head_distribution(
 ) -> Tensor:
     """Weighted ``distribution_loss`` over the heads, as heavy as it should be beside the smooth L1."""
     losses = [
-        weight * distribution_loss(cost, target, count, blocks) for cost, weight in zip(costs, weights, strict=True)
+        weight * distribution_loss(similarity, target, count, blocks)
+        for similarity, weight in zip(similarities, weights, strict=True)
     ]
     return DISTRIBUTION_WEIGHT * torch.stack(losses).sum()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stereohg.data.files import clear_leftovers, replacing
 from stereohg.data.samples import some_of
 from stereohg.data.workers import STOPPING_SIGNALS, end_workers
-from stereohg.models.inference import channels_last, in_evaluation
+from stereohg.models.inference import in_evaluation, with_channels_last
 from stereohg.training.accelerator import make_accelerator
 from stereohg.training.batches import Batches, Failure, load
 from stereohg.training.checkpoints import Checkpoints, random_state, set_random_state
@@ -109,7 +109,7 @@ class Run:
         from accelerate.utils import set_seed
 
         set_seed(config.seed)  # of Python, NumPy and PyTorch
-        network = channels_last(task.network()) if config.channels_last else task.network()
+        network = with_channels_last(task.network()) if config.channels_last else task.network()
         if config.sync_batch_norm and self.processes > 1:
             if self.device.type != "cuda":
                 raise ValueError("sync_batch_norm needs CUDA; on the CPU take freeze_batch_norm, or none of the two")

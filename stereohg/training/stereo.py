@@ -132,7 +132,8 @@ class StereoTask:
     def losses(self, network: nn.Module, batch: StereoBatch, counts: Tensor) -> Tensor:
         whole, batch = batch, self._learnt(batch)
         config, valid = self.config.loss, self._counted(batch)
-        predictions, costs = network.forward_with_costs(batch.left, batch.right, *self._seen(network, whole))
+        seen = self._seen(network, whole)
+        predictions, similarities = network.forward_with_similarities(batch.left, batch.right, *seen)
         # once more and behind it, since a gradient wants the running statistics that it was made with
         looks = network.look(whole.left, whole.right) if config.coarse else []
         with torch.autocast(batch.left.device.type, enabled=False):
@@ -143,7 +144,7 @@ class StereoTask:
             loss = multi_head_smooth_l1(predictions, batch.disparity, valid, config.heads, counts[0], pixels)
             if config.name == "distribution":
                 target = self._target(batch, valid)
-                loss = loss + multi_head_distribution(costs, target, config.heads, counts[1], blocks)
+                loss = loss + multi_head_distribution(similarities, target, config.heads, counts[1], blocks)
             if config.coarse:
                 own = coarse_loss(looks, whole.disparity, self._counted(whole), counts[-2 * len(looks) :].unbind())
                 loss = loss + config.coarse * own

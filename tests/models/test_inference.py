@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from stereohg import create_model
-from stereohg.models.inference import channels_last, ready_for_inference
+from stereohg.models.inference import ready_for_inference, with_channels_last
 from stereohg.nn import Bottleneck, ConvNormAct
 
 
@@ -26,7 +26,7 @@ def learned(network: nn.Module) -> nn.Module:
 def test_channels_last_changes_no_number():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv3d(3, 4, 3))
     before = [parameter.clone() for parameter in network.parameters()]
-    after = list(channels_last(network).parameters())
+    after = list(with_channels_last(network).parameters())
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
     assert network[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert network[2].weight.is_contiguous(memory_format=torch.channels_last_3d)

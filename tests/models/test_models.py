@@ -33,12 +33,12 @@ def test_predictions_and_costs(name):
     model = stereohg.create_model(name, max_disp=32)
     left, right = pair(batch=2)
     assert len(model.train()(left, right)) == HEADS[name]
-    assert len(model.forward_with_costs(left, right)[1]) == HEADS[name]
+    assert len(model.forward_with_similarities(left, right)[1]) == HEADS[name]
     with torch.no_grad():
         (answer,) = model.eval()(left, right)
-        (cost,) = model.forward_with_costs(left, right)[1]
+        (similarity,) = model.forward_with_similarities(left, right)[1]
     assert answer.shape == (2, 64, 96)
-    assert cost.shape == (2, 8, 16, 24)
+    assert similarity.shape == (2, 8, 16, 24)
     assert answer.min() >= 0 and answer.max() <= 32
 
 
@@ -47,7 +47,7 @@ def test_range_of_disparities_changes_after_building(name):
     model = stereohg.create_model(name, max_disp=64).eval()
     model.max_disp = 32
     with torch.no_grad():
-        assert model.forward_with_costs(*pair())[1][0].shape[1] == 8
+        assert model.forward_with_similarities(*pair())[1][0].shape[1] == 8
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -168,10 +168,10 @@ def test_a_hook_of_the_first_convolution_is_called(name, training):
     torch.manual_seed(0)
     model = stereohg.create_model(name, max_disp=32).double().train(training)
     images = [image.double() for image in pair(32, 64)]
-    before, _ = model.forward_with_costs(*images)
+    before, _ = model.forward_with_similarities(*images)
     called = []
     model.entry[0].conv.register_forward_hook(lambda conv, inputs, _: called.append(inputs[0].shape[2]))
-    after, _ = model.forward_with_costs(*images)
+    after, _ = model.forward_with_similarities(*images)
     assert called == [8]
     torch.testing.assert_close(after, before)
 
@@ -190,10 +190,10 @@ def test_hgstereo_mixes_surfaces_in_training_alone():
     with torch.no_grad():
         model.upsampling.weight.zero_()
         model.upsampling.bias.zero_().view(9, 16)[4] = math.log(2) / UPSAMPLING_GAIN
-    cost = torch.full((1, 16, 1, 2), -100.0)
-    cost[0, 2, 0, 0] = cost[0, 10, 0, 1] = 100.0
+    similarity = torch.full((1, 16, 1, 2), -100.0)
+    similarity[0, 2, 0, 0] = similarity[0, 10, 0, 1] = 100.0
     guide = torch.zeros(1, 64, 1, 2)
-    (mixed,), (kept,) = model.train().regress([cost], guide), model.eval().regress([cost], guide)
+    (mixed,), (kept,) = model.train().regress([similarity], guide), model.eval().regress([similarity], guide)
     torch.testing.assert_close(mixed[0, 0], torch.tensor([17.6] * 4 + [30.4] * 4))
     torch.testing.assert_close(kept[0, 0], torch.tensor([8.0] * 4 + [40.0] * 4))
 
@@ -213,10 +213,10 @@ def test_hgstereo_answers_first_at_a_quarter_and_at_half_of_the_size():
             (alone, pairs[1], 32, looks[1], [looks[0].answer]),  # of half of 48
         ):
             network.max_disp = max_disp
-            (disparity,), (cost,) = network.forward_with_costs(*images, *seen)
-            torch.testing.assert_close(look.similarity, cost)
+            (disparity,), (similarity,) = network.forward_with_similarities(*images, *seen)
+            torch.testing.assert_close(look.similarity, similarity)
             torch.testing.assert_close(look.answer[:, 0], disparity[:, 1::2, 1::2] / 2)
-            sureness = F.interpolate(confidence(cost).unsqueeze(1), scale_factor=2, mode="bilinear")
+            sureness = F.interpolate(confidence(similarity).unsqueeze(1), scale_factor=2, mode="bilinear")
             torch.testing.assert_close(look.answer[:, 1:], sureness)
         assert model.coarse_levels == tuple(look.similarity.shape[1] for look in looks) == (4, 8)
         assert torch.equal(model.extract(*pairs[-1])[2], looks[1].answer)
@@ -253,15 +253,15 @@ def test_what_was_seen_of_a_larger_picture_is_taken():
         own = model.look(left, right)[-1].answer
         assert torch.equal(model.extract(left, right)[2], own)
         assert torch.equal(model.extract(left, right, own + 1)[2], own + 1)
-        given, _ = model.forward_with_costs(left, right, own + 1)
-        assert torch.equal(model.forward_with_costs(left, right, own)[0][0], model(left, right)[0])
+        given, _ = model.forward_with_similarities(left, right, own + 1)
+        assert torch.equal(model.forward_with_similarities(left, right, own)[0][0], model(left, right)[0])
         assert not torch.equal(given[0], model(left, right)[0])
 
 
 def test_gradients_reach_every_parameter():
     model = stereohg.create_model("hgstereo_s", max_disp=32).train()
-    predictions, costs = model.forward_with_costs(*pair(batch=2))
-    (sum(p.mean() for p in predictions) + sum(c.square().mean() for c in costs)).backward()
+    predictions, similarities = model.forward_with_similarities(*pair(batch=2))
+    (sum(p.mean() for p in predictions) + sum(c.square().mean() for c in similarities)).backward()
     assert [key for key, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stereohg import create_model
-from stereohg.models.inference import channels_last
+from stereohg.models.inference import with_channels_last
 
 SIZES = {"psmnet": 64, "gwcnet_gc": 32, "hgstereo_s": 32}
 
@@ -27,7 +27,7 @@ def step(network, precision: torch.dtype):
     return [*answers, *network.buffers()], [p.grad for p in network.parameters()], kept
 
 
-@pytest.mark.parametrize("layout", [lambda network: network, channels_last], ids=["plain", "channels_last"])
+@pytest.mark.parametrize("layout", [lambda network: network, with_channels_last], ids=["plain", "channels_last"])
 @pytest.mark.parametrize(
     ("name", "precision"),
     [*((name, torch.float32) for name in SIZES), ("hgstereo_s", torch.bfloat16)],  # which is slow where it is emulated

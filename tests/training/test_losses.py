@@ -81,9 +81,9 @@ def test_weights_of_pixels_by_hand():
     prediction = torch.zeros(1, 4, 8)
     prediction[..., 0] = 3.0  # 2.5 in an eighth of the pixels, three times
     assert multi_head_smooth_l1([prediction], truth, valid, [1.0], None, pixels).item() == pytest.approx(2.5 * 3 / 8)
-    cost = torch.zeros(1, 2, 1, 2)  # ln 2 in both blocks, of which the first counts three times
+    similarity = torch.zeros(1, 2, 1, 2)  # ln 2 in both blocks, of which the first counts three times
     target = block_distribution(truth, valid, 2)
-    loss = multi_head_distribution([cost], target, [1.0], None, block_weights(pixels, valid))
+    loss = multi_head_distribution([similarity], target, [1.0], None, block_weights(pixels, valid))
     assert loss.item() == pytest.approx(2 * math.log(2) * (3 + 1) / 2)
 
 
@@ -145,14 +145,14 @@ def test_distribution_loss_by_hand():
 
 def test_without_ground_truth_losses_are_zero_and_gradients_finite():
     prediction = torch.randn(1, 4, 8, requires_grad=True)
-    cost = torch.randn(1, 8, 1, 2, requires_grad=True)
+    similarity = torch.randn(1, 8, 1, 2, requires_grad=True)
     unknown = torch.full((1, 4, 8), torch.nan)
     target = block_distribution(unknown, NOWHERE, num_levels=8)
     loss = multi_head_smooth_l1([prediction], unknown, NOWHERE, [1.0])
-    loss = loss + multi_head_distribution([cost], target, [1.0])
+    loss = loss + multi_head_distribution([similarity], target, [1.0])
     loss.backward()
     assert loss.item() == 0
-    assert prediction.grad.abs().max() == 0 and cost.grad.abs().max() == 0
+    assert prediction.grad.abs().max() == 0 and similarity.grad.abs().max() == 0
 
 
 def test_the_heads_of_the_distribution_by_hand():
@@ -176,7 +176,7 @@ def test_parts_with_a_common_count_add_up_to_the_whole():
     valid = torch.ones(2, 4, 8, dtype=torch.bool)
     valid[0, :, 1:] = False
     heads = [(30 * torch.rand(2, 4, 8, generator=generator)).requires_grad_() for _ in (0, 1)]
-    costs = [torch.randn(2, 8, 1, 2, generator=generator).requires_grad_() for _ in (0, 1)]
+    similarities = [torch.randn(2, 8, 1, 2, generator=generator).requires_grad_() for _ in (0, 1)]
     pixels, blocks = valid.sum(), known_blocks(block_distribution(disparity, valid, 8)).sum()
     assert (pixels, blocks) == (4 + 32, 1 + 2)
 
@@ -186,13 +186,15 @@ def test_parts_with_a_common_count_add_up_to_the_whole():
         smooth = multi_head_smooth_l1(
             [head[part] for head in heads], disparity[part], valid[part], [0.5, 1.0], pixel_count
         )
-        return smooth + multi_head_distribution([cost[part] for cost in costs], target, [0.5, 1.0], block_count)
+        return smooth + multi_head_distribution(
+            [similarity[part] for similarity in similarities], target, [0.5, 1.0], block_count
+        )
 
     whole = loss(slice(0, 2))
     parts = [loss(slice(number, number + 1), pixels, blocks) for number in (0, 1)]
     torch.testing.assert_close(sum(parts), whole)
-    gradients = torch.autograd.grad(whole, heads + costs)
-    for expected, found in zip(gradients, torch.autograd.grad(sum(parts), heads + costs), strict=True):
+    gradients = torch.autograd.grad(whole, heads + similarities)
+    for expected, found in zip(gradients, torch.autograd.grad(sum(parts), heads + similarities), strict=True):
         torch.testing.assert_close(found, expected)
     alone = [loss(slice(number, number + 1)) for number in (0, 1)]
     assert abs(sum(alone) / 2 - whole).item() > 0.01

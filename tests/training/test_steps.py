@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from stereohg.models.inference import channels_last
+from stereohg.models.inference import with_channels_last
 from stereohg.training.checkpoints import Checkpoints
 from stereohg.training.config import CheckpointConfig, OptimiserConfig, ScheduleConfig
 from stereohg.training.loop import train
@@ -166,7 +166,7 @@ def test_channels_last_is_a_matter_of_speed():
     task, gradients = StereoTask(replace(TINY, loss=replace(TINY.loss, coarse=0.5))), []
     batch = task.collate([task.samples[0], task.samples[1]])
     batch = batch._replace(left=batch.left.double(), right=batch.right.double())
-    for changed in (channels_last, nn.Identity()):
+    for changed in (with_channels_last, nn.Identity()):
         torch.manual_seed(0)
         network = changed(task.network().double().train())
         loss, *_ = task.losses(network, batch, task.counts(batch))

@@ -204,7 +204,7 @@ def test_a_sample_that_does_not_count_has_no_pixel(wall):
 class Guess(torch.nn.Module):
     """Answers 6 everywhere, with the last head at 8."""
 
-    def forward_with_costs(self, left, right):
+    def forward_with_similarities(self, left, right):
         answer = left.new_full((len(left), *left.shape[-2:]), 6.0)
         return [answer, answer + 2], [None, None]
 
@@ -290,8 +290,8 @@ def test_validation_searches_what_will_be_saved(tmp_path, monkeypatch):
     own = task(
         validation_data=DataConfig("folder", runs.pairs(tmp_path, [48])), model=replace(SMALL, saved_max_disp=48)
     )
-    forward = network.forward_with_costs
-    network.forward_with_costs = lambda *images: seen.append(network.max_disp) or forward(*images)
+    forward = network.forward_with_similarities
+    network.forward_with_similarities = lambda *images: seen.append(network.max_disp) or forward(*images)
     own.validate(network, 0, 1, list)
     assert seen == [48] and network.max_disp == 32
 

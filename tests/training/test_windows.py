@@ -79,7 +79,7 @@ def test_only_the_window_is_learnt_and_the_whole_is_seen():
             asked["look"] = left.shape
             return (numbered(2, 16, 40).unsqueeze(1),)
 
-        def forward_with_costs(self, left, right, seen):
+        def forward_with_similarities(self, left, right, seen):
             asked["match"], asked["seen"] = left.shape, seen[:, 0, 0, 0].tolist()
             return [own.config.window.cut(batch.disparity, corners) + 2], [None]
 

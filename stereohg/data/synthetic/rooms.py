@@ -28,7 +28,7 @@ MASKS_OF_EACH, FOLIAGE, OPENWORK_OF_EACH = 8, 24, 40  # of each silhouette; of b
 FIRST_FOLIAGE = len(SILHOUETTES) * MASKS_OF_EACH
 FIRST_OPENWORK = FIRST_FOLIAGE + FOLIAGE
 CROPS, PATTERNS = 6, 40  # tiles of each photograph; of stripes and checks
-SMALLEST = 24  # pixels on a side
+SMALLEST_SIDE = 24  # pixels on a side
 NEAREST = 10  # pixels of disparity: what is nearest in a scene has at least so much
 HARD = 0.25  # share of the scenes
 BLANK = 0.5  # share of what is painted plain that has no texture at all: only its borders and the light tell of it
@@ -58,10 +58,10 @@ class SyntheticRooms:
     asymmetry: float = 1.0
 
     def __post_init__(self):
-        if min(self.height, self.width) < SMALLEST or self.max_disp <= NEAREST:
+        if min(self.height, self.width) < SMALLEST_SIDE or self.max_disp <= NEAREST:
             raise ValueError(
                 f"rooms of {self.width}x{self.height} pixels with max_disp {self.max_disp:g} cannot be drawn; give at"
-                f" least {SMALLEST}x{SMALLEST}, and max_disp above {NEAREST}"
+                f" least {SMALLEST_SIDE}x{SMALLEST_SIDE}, and max_disp above {NEAREST}"
             )
 
     def __getitem__(self, index: int) -> Scene:
