@@ -162,7 +162,7 @@ class LoopConfig:
         optimiser: and its settings.
         schedule: of the learning rate.
         precision: of the network; regression and loss are in float32 at least.
-        device: auto, cpu, cuda; under torchrun and accelerate each process takes its own.
+        device: auto, cpu, cuda, mps; under torchrun and accelerate each process takes its own.
         channels_last: convolution weights with their channels innermost, which is faster.
         compile: let torch.compile fuse the network.
         sync_batch_norm: batch norm over all processes (CUDA only).

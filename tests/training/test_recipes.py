@@ -124,7 +124,7 @@ def test_hgstereo_as_the_bundled_weights_went_on():
     assert (own.loss.name, own.loss.heads, own.loss.below) == ("distribution", [0.5, 1.0], 192)
 
 
-def test_hgstereo_as_the_bundled_weights_ended():
+def test_the_last_two_recipes_of_hgstereo():
     own, before = recipe("hgstereo_wide"), recipe("hgstereo_rooms")
     assert own.model.weights == "hgstereo_rooms"
     arguments = {"max_disp": 256, "scale": 1.5}
