@@ -2,9 +2,6 @@
 
 import logging
 import platform
-import signal
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -17,7 +14,7 @@ from torch import Tensor, nn
 
 from stereohg.data.files import clear_leftovers, replacing
 from stereohg.data.samples import some_of
-from stereohg.data.workers import STOPPING_SIGNALS, end_workers
+from stereohg.data.workers import end_workers
 from stereohg.models.inference import in_evaluation, with_channels_last
 from stereohg.training.accelerator import make_accelerator
 from stereohg.training.batches import Batches, Failure, load
@@ -34,12 +31,12 @@ from stereohg.training.optimisation import (
 from stereohg.training.report import Report
 from stereohg.training.schedule import rate_factor
 from stereohg.training.settings import found_in, plain, refuse_another_run, validates_otherwise, without_folders
+from stereohg.training.stopping import Stopping
 from stereohg.training.task import Task
 from stereohg.version import __version__
 
 logger = logging.getLogger("stereohg")
 
-SAME_REQUEST = 1.0  # seconds within which a second signal is the first by another way: torchrun passes its own on
 NAMED = 8  # samples that a message lists
 BEST = "best.safetensors"
 WITHOUT_TRUTH = 50  # steps, or an epoch if that is longer, that may pass before the first ground truth
@@ -85,7 +82,7 @@ class Run:
     """See ``train``, whose errors are raised here."""
 
     def __init__(self, task: Task, config: LoopConfig, folder: Path):
-        self.began = time.monotonic()
+        self.stopping = Stopping(config.time_limit)
         self.task, self.config, self.folder = task, config, folder
         self.accelerator = make_accelerator(config, folder)
         self.device, self.rank = self.accelerator.device, self.accelerator.process_index
@@ -136,8 +133,6 @@ class Run:
         self.buffers = Buffers(self.network)
         self.reader: Iterator | None = None
         self.unread = 0  # of this process, since the last step
-        self.stop_asked: str | None = None
-        self.signal: int | None = None
         self.stops = False
 
     # --- from the first step to the last ---
@@ -154,9 +149,7 @@ class Run:
         if self.progress.unvalidated:
             self.report.forget_validation(start)
         self.report.__enter__()
-        self.handlers = {}
-        if threading.current_thread() is threading.main_thread():
-            self.handlers = {number: signal.signal(number, self._on_signal) for number in STOPPING_SIGNALS}
+        self.stopping.__enter__()
         for problem in self.task.samples.problems:
             self.report.say(f"skipped: {problem}")
         if start:
@@ -168,8 +161,7 @@ class Run:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        for number, handler in self.handlers.items():
-            signal.signal(number, handler)
+        self.stopping.__exit__(kind, error, trace)
         if self.reader is not None:
             end_workers(self.reader)
         self.report.__exit__(kind, error, trace)
@@ -180,13 +172,6 @@ class Run:
                 f"another process of this run has ended, and so does this one, after {self.progress.step} steps; the "
                 "same command goes on from the newest checkpoint"
             ) from error
-
-    def _on_signal(self, number: int, frame) -> None:
-        if self.signal is not None and time.monotonic() - self.signalled > SAME_REQUEST:
-            raise KeyboardInterrupt  # who asks twice does not want to wait
-        if self.signal is None:
-            self.signal, self.signalled = number, time.monotonic()
-        self.stop_asked = f"{signal.Signals(number).name} was received"
 
     def batches(self) -> Iterator[tuple[int, list]]:
         """Each step with this process's parts of its batch, on its device."""
@@ -227,10 +212,7 @@ class Run:
         Raises:
             ValueError: after some steps there still is no ground truth that counts.
         """
-        limit = self.config.time_limit
-        if limit is not None and time.monotonic() - self.began > 60 * limit:
-            self.stop_asked = f"the time limit of {limit:g} minutes is over"
-        own = counts.new_tensor([self.unread, self.stop_asked is not None])
+        own = counts.new_tensor([self.unread, self.stopping.is_asked()])
         *_, unread, asks = together = self.accelerator.reduce(torch.cat([counts, own]), "sum")
         self.progress.unread += int(unread)
         self.unread, self.stops = 0, bool(asks)
@@ -458,11 +440,9 @@ class Run:
         """
         network, progress = self._best_network(), self.progress
         if progress.step < self.steps:
-            self.report.say(
-                f"stopped after {progress.step} of {self.steps} steps: {self.stop_asked or 'another process asked'}; "
-                "the same command goes on"
-            )
-            self._obey_signal()
+            why = self.stopping.reason or "another process asked"
+            self.report.say(f"stopped after {progress.step} of {self.steps} steps: {why}; the same command goes on")
+            self.stopping.obey()
             return None
         if self.rank == 0:
             path = self.folder / f"{network.architecture}.safetensors"
@@ -472,14 +452,8 @@ class Run:
                 metric = self.config.validation.metric
                 self.report.say(f"the best by {metric}, {progress.best:.4g}: {self.folder / BEST}")
         self.accelerator.wait_for_everyone()  # who goes on from the weights finds them
-        self._obey_signal()  # it may have come in the last step
+        self.stopping.obey()  # it may have come in the last step
         return network.eval()
-
-    def _obey_signal(self) -> None:
-        if self.signal == signal.SIGINT:
-            raise KeyboardInterrupt
-        if self.signal is not None:
-            raise SystemExit(128 + self.signal)
 
 
 def refuse_own_outputs(model: ModelConfig, folder: Path) -> None:

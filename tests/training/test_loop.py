@@ -25,6 +25,7 @@ from stereohg.training.config import (
 from stereohg.training.lock import Lock
 from stereohg.training.run import Run, count_steps
 from stereohg.training.stereo import StereoTask
+from stereohg.training.stopping import Stopping
 from tests import runs, trees
 from tests.runs import TINY
 
@@ -106,7 +107,7 @@ def test_a_signal_ends_a_run_with_a_checkpoint(tmp_path, monkeypatch, capsys, nu
 
 def test_a_signal_in_the_last_step_is_obeyed_when_all_is_written(tmp_path):
     with runs.begin(replace(TINY, steps=1), tmp_path) as run:
-        run.progress.step, run.signal = 1, signal.SIGTERM
+        run.progress.step, run.stopping.signal = 1, signal.SIGTERM
     with pytest.raises(SystemExit) as end:
         run.result()
     assert end.value.code == 128 + signal.SIGTERM and (tmp_path / "hgstereo_s.safetensors").exists()
@@ -145,13 +146,13 @@ def test_a_step_has_the_samples_that_it_has(tmp_path):
     assert runs.begin(replace(TINY, drop_last=True), tmp_path).plan.samples_per_step == 2
 
 
-def test_who_asks_twice_does_not_wait_for_the_step(tmp_path):
-    run = runs.begin(TINY, tmp_path)
-    run._on_signal(signal.SIGINT, None)
-    run._on_signal(signal.SIGTERM, None)  # within a second it is the same request by another way
-    run.signalled -= 1.1
+def test_who_asks_twice_does_not_wait_for_the_step():
+    stopping = Stopping(None)
+    stopping.on_signal(signal.SIGINT, None)
+    stopping.on_signal(signal.SIGTERM, None)  # within a second it is the same request by another way
+    stopping.signalled -= 1.1
     with pytest.raises(KeyboardInterrupt):
-        run._on_signal(signal.SIGINT, None)
+        stopping.on_signal(signal.SIGINT, None)
 
 
 def test_workers_change_nothing(whole, tmp_path):
