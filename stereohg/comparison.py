@@ -80,9 +80,11 @@ def disparity_gallery(
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
-        ValueError: the extension is not one that matplotlib writes.
+        ValueError: the extension is not one that matplotlib writes, or the truth is nowhere known.
     """
     check_figure(path)
+    if truth is not None and not truth[1].any():
+        raise ValueError("the truth is nowhere known; leave it out")
     seen = truth[0][truth[1]] if truth is not None else np.concatenate([d.ravel() for d in disparities.values()])
     low, high = np.percentile(seen, (STRAY, 100 - STRAY))
     panels = [("left", left)]

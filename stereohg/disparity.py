@@ -88,9 +88,8 @@ class Disparity:
             rgb = np.round(255 * as_rgb(colours)).astype(np.uint8)
         calibration = self._calibration(focal, baseline, doffs)
         depth = self.to_depth(calibration, min_depth=min_depth, max_depth=max_depth)
-        if self.side == "right":
-            calibration = calibration.of_right()
-        centre = calibration.centre if centre is None else centre
+        if centre is None:
+            centre = calibration.centre if self.side == "left" else calibration.centre_of_right
         return depth_to_points(depth, rgb, calibration.focal, centre, focal_y=calibration.focal_y)
 
     def _calibration(self, focal: float | StereoCalibration, baseline: float | None, doffs: float) -> StereoCalibration:

@@ -274,7 +274,7 @@ class _Pairs(Dataset):
         try:
             sample = self.dataset.read(index)
         except (OSError, ValueError) as error:
-            return SkippedPair(self.dataset.files[index].name, str(error), failed=True)
+            return SkippedPair(self.dataset.name_of(index), str(error), failed=True)
         return _prepare(sample, index, self.protocol)
 
 

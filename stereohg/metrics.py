@@ -147,9 +147,11 @@ def sparsification_area(
         steps: shares at which the curves are taken.
 
     Raises:
-        ValueError: no pixel is valid, or the errors are all the same.
+        ValueError: no pixel is valid, an error is not finite, or all are the same.
     """
     error = np.abs(prediction[valid].astype(np.float64) - truth[valid])
+    if not np.isfinite(error).all():
+        raise ValueError(f"prediction or truth is not finite at {np.count_nonzero(~np.isfinite(error))} valid pixels")
     if not error.size or error.min() == error.max():
         raise ValueError("no valid pixel has an error of its own, so there is nothing to put in order")
     kept = np.unique(np.ceil(error.size * np.arange(1, steps + 1) / steps).astype(int))

@@ -109,7 +109,7 @@ def card_in_words(card: dict, repository: str) -> str:
         "library_name": "stereohg",
         "pipeline_tag": "depth-estimation" if stereo else "keypoint-detection",
         "tags": ["stereohg", card["architecture"], "stereo-matching" if stereo else "pose-estimation"],
-        **({"metrics": sorted(card["metrics"])} if card["metrics"] and isinstance(card["metrics"], dict) else {}),
+        **({"metrics": metrics} if (metrics := _metrics(card["metrics"])) else {}),
     }
     load = f'import stereohg\n\nmodel = stereohg.load_model("{SCHEME}{repository}")'
     sections = {
@@ -124,6 +124,14 @@ def card_in_words(card: dict, repository: str) -> str:
     body = "\n\n".join(f"## {name}\n\n{_block(value)}" for name, value in sections.items())
     title = f"# {repository.split('/')[1]}\n\nThe network `{card['architecture']}` of stereohg. Licence: {licence}."
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{title}\n\n```python\n{load}\n```\n\n{body}\n"
+
+
+def _metrics(figures) -> list[str]:
+    """The names of figures, by set or without."""
+    if not isinstance(figures, dict):
+        return []
+    names = {name for key, own in figures.items() for name in (own if isinstance(own, dict) else [key])}
+    return sorted(names - {"pixels"})
 
 
 def _block(value) -> str:

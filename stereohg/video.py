@@ -119,6 +119,7 @@ def _predict_frame(
 def _open_folder(folder: Path, settings: dict) -> None:
     """Makes the folder, or makes sure that what is in it is of the same run."""
     path = folder / SETTINGS
+    clear_leftovers(folder)
     settings = json.loads(json.dumps(settings, default=str))
     if path.exists() and has_frames(folder):
         before = read_json(path)
@@ -134,7 +135,6 @@ def _open_folder(folder: Path, settings: dict) -> None:
             f"{folder} has other files in it, and no {SETTINGS} of a video's frames; choose another output"
         )
     write_json(path, settings)
-    clear_leftovers(folder)
 
 
 # --- colour video ---------------------------------------------------------------------------------------------------

@@ -154,6 +154,11 @@ def test_sparsification_of_chance_is_one(seed):
     assert area == pytest.approx(1, abs=0.15)
 
 
+def test_sparsification_of_what_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="not finite at 1 valid pixels"):
+        sparsification_area(np.array([1.0, np.nan]), np.zeros(2), np.ones(2, bool), np.ones(2))
+
+
 def test_sparsification_without_an_error():
     nothing, valid = np.zeros((2, 2)), np.ones((2, 2), bool)
     for same in (nothing, nothing + 0.1):

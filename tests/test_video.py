@@ -254,7 +254,8 @@ def test_a_run_without_a_frame_leaves_nothing_in_the_way(videos, tmp_path, capsy
     failed = predict_frames(None, TwoVideos(*videos), tmp_path / "out", {})
     assert len(failed.problems) == COUNT and not list(tmp_path.glob("out*"))
     (tmp_path / "out.avi.frames").mkdir()
-    (tmp_path / "out.avi.frames" / "video.json").write_text("{}")  # of a run that was killed before the first
+    (tmp_path / "out.avi.frames" / "video.json").write_text("{}")  # of a run that was killed before the first was whole
+    (tmp_path / "out.avi.frames" / ".0123456789abcdef.png").touch()
     assert main([*command, "--max_disp", "16"]) == 0
 
 

@@ -58,7 +58,9 @@ def make_board(
         return Chessboard(columns, rows, square)
     if marker is None or not 0 < marker < square:
         raise ValueError(f"marker is {marker}; a ChArUco board's markers are smaller than its squares, in metres")
-    return Charuco(columns, rows, square, marker, dictionary, legacy)
+    board = Charuco(columns, rows, square, marker, dictionary, legacy)
+    board.make()
+    return board
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,10 @@ class Charuco:
     marker: float
     dictionary: str = "4X4_50"
     legacy: bool = False
+
+    def make(self) -> None:
+        """Raises ValueError where OpenCV has no such dictionary, or too few markers in it."""
+        _ = self._board
 
     @cached_property
     def _board(self) -> "cv2.aruco.CharucoBoard":

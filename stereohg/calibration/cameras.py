@@ -121,9 +121,10 @@ class StereoCalibration:
             raise ValueError("this calibration does not say of what size its pictures are; use scaled(factor)")
         return replace(self._stretched(size[0] / self.size[0], size[1] / self.size[1]), size=tuple(size))
 
-    def of_right(self) -> "StereoCalibration":
-        """The same, with the right camera's principal point: for points as that camera sees them."""
-        return replace(self, centre=(self.centre[0] + self.doffs, self.centre[1]))
+    @property
+    def centre_of_right(self) -> tuple[float, float]:
+        """The right camera's principal point; all else of it is as the left one's."""
+        return self.centre[0] + self.doffs, self.centre[1]
 
     def cropped(self, x: int, y: int, size: Size) -> "StereoCalibration":
         """That of the part of both pictures that begins at pixel (x, y) and is (width, height)."""

@@ -13,6 +13,7 @@ from stereohg.calibration.boards import Board, Chessboard, Pattern, View, make_b
 from stereohg.calibration.calibrate import Calibration
 from stereohg.calibration.calibrate import calibrate as run
 from stereohg.calibration.formats.opencv import check_name, write_rig
+from stereohg.commands.outputs import check_not_taken_for_pictures, open_folder
 from stereohg.commands.telling import make_console
 from stereohg.data.files import read_image, write_png
 from stereohg.data.pairs import Pair, find_pairs
@@ -31,7 +32,8 @@ def calibrate(
     max_error: float = 1.0,
     coefficients: int = 5,
     figures: Path | None = None,
-) -> int:
+    overwrite: bool = False,
+) -> None:
     """Calibrates two cameras from pairs of pictures of a chessboard or ChArUco board.
 
     Prints the reprojection error of each camera and of both, the epipolar error, and those of each pair; says which
@@ -50,13 +52,17 @@ def calibrate(
         max_error: leave out pairs with a larger reprojection error, pixels.
         coefficients: of distortion, 5, or 8 for wide lenses (not fisheyes).
         figures: folder for the pairs with the corners that were found.
-
-    Returns:
-        The exit status.
+        overwrite: replace what is there.
     """
     check_name(output)
+    if output.exists() and not overwrite:
+        raise FileExistsError(f"{output} is there already; give another name, or --overwrite")
     described = make_board(board, square, pattern, marker, dictionary, legacy)
     pairs, problems = find_pairs(left, right)
+    if figures is not None:
+        drawn = [figures / f"{pair.name}_corners.png" for pair in pairs]
+        check_not_taken_for_pictures(drawn, left, [path for pair in pairs for path in (pair.left, pair.right)])
+    open_folder(output.parent)
     views, left_out, size = {}, {}, None
     for pair in track(pairs, "finding corners", console=make_console(stderr=True)):
         try:
@@ -81,7 +87,6 @@ def calibrate(
     facts = {"reprojection_error": result.stereo, "epipolar_error": result.errors.epipolar, "pairs": len(result.pairs)}
     write_rig(output, result.rig, facts)
     console.print(f"written: {output}")
-    return 0
 
 
 def _read(pair: Pair, size: tuple[int, int] | None) -> list[np.ndarray]:

@@ -10,8 +10,8 @@ from rich.table import Table
 from stereohg.commands.outputs import check_outputs, open_folder
 from stereohg.commands.telling import make_console
 from stereohg.comparison import check_figure, disparity_gallery
-from stereohg.data.files import read_disparity
 from stereohg.data.preprocess import as_rgb
+from stereohg.data.stereo import read_positive
 from stereohg.devices import Precision
 from stereohg.measure import Cost, measured
 from stereohg.metrics import disparity_metrics
@@ -58,9 +58,11 @@ def compare(
     check_max_disp(max_disp)
     known = None
     if truth is not None:
-        known = read_disparity(truth)
+        known = read_positive(truth)
         if known[0].shape != pictures[0].shape[:2]:
             raise ValueError(f"{truth} is {known[0].shape} and the left picture {pictures[0].shape[:2]} (H,W)")
+        if not known[1].any():
+            raise ValueError(f"{truth} has no known disparity; leave it out")
     console = make_console()
     for note in check_pictures(*pictures):
         console.print(note, style="yellow")

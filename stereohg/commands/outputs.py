@@ -21,9 +21,11 @@ def check_outputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath]) -> No
         written.add(place)
 
 
-def check_not_taken_for_pictures(outputs: Iterable[FilePath], inputs: Iterable[Path]) -> None:
-    """ValueError where a picture to be written would be among those of an input folder, the next time it is read."""
-    folders = {path.resolve() for path in inputs if path.is_dir()}
+def check_not_taken_for_pictures(outputs: Iterable[FilePath], given: FilePath, inputs: Iterable[Path]) -> None:
+    """ValueError where a picture to be written would lie among those that a folder or pattern gives the next time."""
+    if Path(given).is_file():
+        return
+    folders = {path.parent.resolve() for path in inputs}
     for path in map(Path, outputs):
         if path.suffix.lower() in PICTURE_SUFFIXES and path.parent.resolve() in folders:
             raise ValueError(

@@ -1,7 +1,7 @@
 """What ``stereohg predict`` writes of a pair: all files of it, or none."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -52,7 +52,7 @@ class PairOutputs:
         values, valid = read_disparity(staged)
         calibration = self.in_metres.of(values.shape)
         if calibration is not None and result.side == "right":
-            calibration = calibration.of_right()
+            calibration = replace(calibration, centre=calibration.centre_of_right)
         confidence, title = result.confidence, job.pair.name
         write_page(job.page, picture, values, valid, confidence=confidence, calibration=calibration, title=title)
 

@@ -111,8 +111,9 @@ def predict(
     outputs = PairOutputs(in_metres, colour)
     jobs = [Job(*of_pair) for of_pair in zip(pairs, targets, pages, strict=True)]
     written = [path for job in jobs for path in outputs.paths(job)]
-    check_outputs(written, [path for pair in pairs for path in (pair.left, pair.right)])
-    check_not_taken_for_pictures(written, [Path(side) for side in (left, right)])
+    pictures = [path for pair in pairs for path in (pair.left, pair.right)]
+    check_outputs(written, pictures)
+    check_not_taken_for_pictures(written, left, pictures)
     predictor = Predictor(load_model(model, align_corners=align_corners, output_scale=output_scale), device, precision)
     options = {
         "scale": scale,

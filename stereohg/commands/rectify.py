@@ -6,7 +6,7 @@ from stereohg.calibration.formats import read_rig
 from stereohg.calibration.formats.opencv import write_calibration
 from stereohg.calibration.rectify import Rectifier
 from stereohg.calibration.videos import CODECS, LOSSLESS, rectify_videos
-from stereohg.commands.outputs import check_outputs
+from stereohg.commands.outputs import check_not_taken_for_pictures, check_outputs
 from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console
 from stereohg.data.files import read_image, write_png
@@ -47,7 +47,9 @@ def rectify(calibration: Path, left: str, right: str, output: Path = Path("recti
     else:
         pairs, problems = find_pairs(left, right)
         targets = [path for pair in pairs for path in _targets(output, f"{pair.name}.png")]
-        check_outputs([*targets, own], [calibration, *(path for pair in pairs for path in (pair.left, pair.right))])
+        pictures = [path for pair in pairs for path in (pair.left, pair.right)]
+        check_outputs([*targets, own], [calibration, *pictures])
+        check_not_taken_for_pictures(targets, left, pictures)
         done, total = [], len(pairs) + len(problems)
         with progress_bar() as progress:
             for pair in progress.track(pairs, description="rectifying"):

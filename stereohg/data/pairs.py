@@ -80,8 +80,13 @@ def _named(where: Path) -> dict[str, Path]:
 def _wildcard_text(pattern: Path):
     """What names a file that matches the pattern: the text that the wildcards stand for, joined by "_"."""
     tokens = WILDCARD.split(pattern.as_posix())
-    expression = "".join(STANDS_FOR.get(t, f"({t})" if WILDCARD.fullmatch(t) else re.escape(t)) for t in tokens)
-    matcher = re.compile(expression.replace("([!", "([^"))
+    expressions = [
+        STANDS_FOR.get(t) or (f"({_as_class(t)})" if WILDCARD.fullmatch(t) else re.escape(t)) for t in tokens
+    ]
+    try:
+        matcher = re.compile("".join(expressions))
+    except re.error as error:
+        raise ValueError(f"{pattern} is no pattern ({error}); in [] stand letters, or a range of them") from error
 
     def name_of(path: Path) -> str:
         texts = [text.strip("/").replace("/", "_") for text in matcher.fullmatch(path.as_posix()).groups()]
@@ -89,3 +94,11 @@ def _wildcard_text(pattern: Path):
         return Path(name).stem if Path(name).suffix.lower() in PICTURE_SUFFIXES else name
 
     return name_of
+
+
+def _as_class(brackets: str) -> str:
+    """What ``glob`` means by [...] or [!...], as a regular expression, to which other letters in it are special."""
+    inside = brackets[1:-1]
+    negated, inside = ("^", inside[1:]) if inside.startswith("!") else ("", inside)
+    escaped = re.sub(r"([][^&~|\\])", r"\\\1", inside)
+    return f"[{negated}{escaped}]"

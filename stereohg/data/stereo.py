@@ -256,6 +256,10 @@ class StereoDataset(SampleDataset):
     def __len__(self) -> int:
         return len(self.files)
 
+    def name_of(self, index: int) -> str:
+        """Of the sample, also where it cannot be read."""
+        return self.files[index].name
+
     def sample(self, index: int, epoch: int) -> StereoSample:
         """The pair as this epoch transforms it."""
         self.check_index(index)

@@ -4,6 +4,8 @@ import csv
 import io
 from pathlib import Path
 
+SURPLUS = ""  # no column has that name
+
 
 def read_text(path: Path) -> str:
     """The file as UTF-8, without a byte order mark; ValueError where it is in another encoding."""
@@ -14,9 +16,22 @@ def read_text(path: Path) -> str:
 
 
 def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """The columns of a .csv, and of each line its number and its cells by column."""
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
+    """The columns of a .csv, and of each line its number and its cells by column.
+
+    Raises:
+        ValueError: a line has more cells than there are columns, as decimal commas make of it, or no end.
+    """
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restkey=SURPLUS, skipinitialspace=True)
+    lines = []
     try:
-        return list(reader.fieldnames or []), [(reader.line_num, row) for row in reader]
+        for row in reader:
+            surplus = row.pop(SURPLUS, [])
+            if any(cell.strip() for cell in surplus):
+                raise ValueError(
+                    f"{path}, line {reader.line_num} has {len(row) + len(surplus)} cells, and the first line names"
+                    f" {len(row)} columns; are there decimal commas, or a comma too many?"
+                )
+            lines.append((reader.line_num, row))
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}; is a quotation mark left open?") from error
+    return list(reader.fieldnames or []), lines

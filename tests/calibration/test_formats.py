@@ -224,6 +224,8 @@ def test_kitti_raw(tmp_path):
 def test_kitti_odometry(tmp_path):
     path = written(tmp_path, KITTI_ODOMETRY)
     assert read_calibration(path) == StereoCalibration(700, (42 + 336) / 700, (600, 180))
+    with pytest.raises(ValueError, match="holds both cameras; leave other.txt out"):
+        read_calibration(path, "other.txt")
     with pytest.raises(ValueError, match="has no line 'K_02:'"):
         read_rig(path)
     with pytest.raises(ValueError, match="P3 must hold 3x4 numbers"):

@@ -159,7 +159,8 @@ def test_warnings_carry_the_pairs_name(folders, capsys):
     shutil.copytree(folders / "left", folders / "same")
     main(["predict", f"{folders}/left", f"{folders}/same", "-o", f"{folders}/out"])
     assert "0: left and right are the same picture" in " ".join(capsys.readouterr().err.split())
-    assert main(["predict", f"{folders}/left", f"{folders}/left", "-o", f"{folders}/out", "--strict"]) == 1
+    assert main(["predict", f"{folders}/left", f"{folders}/same", "-o", f"{folders}/none", "--strict"]) == 1
+    assert not list(folders.glob("none/*"))
 
 
 def test_errors_are_one_line(folders, capsys):

@@ -1,10 +1,13 @@
 """Several networks on one pair."""
 
+import re
+
+import numpy as np
 import pytest
 from PIL import Image
 
 from stereohg.cli import main
-from stereohg.data.files import read_image, write_disparity
+from stereohg.data.files import read_disparity, read_image, write_disparity
 from stereohg.data.synthetic import SyntheticStereo
 
 
@@ -32,6 +35,17 @@ def test_side_by_side(scene, capsys):
     assert "EPE" not in told and "mean difference" not in told
 
 
+def test_a_truth_with_scene_flows_sign_is_the_same_truth(scene, capsys):
+    pair = [str(scene / "left.png"), str(scene / "right.png")]
+    write_disparity(scene / "negative.pfm", -read_disparity(scene / "truth.pfm")[0])
+    told = []
+    for truth in ("truth", "negative"):
+        options = ["--truth", str(scene / f"{truth}.pfm"), "--models", "sgbm", "--max_disp", "32"]
+        assert main(["compare", *pair, *options, "-o", str(scene / "c.png")]) == 0
+        told.append(re.findall(r"[\d.]+ px +[\d.]+ %", capsys.readouterr().out))
+    assert told[0] == told[1] and told[0]
+
+
 def test_what_is_no_pair_is_told(scene, capsys):
     left = str(scene / "left.png")
     assert main(["compare", left, left, "--models", "sgbm", "--max_disp", "32", "-o", str(scene / "out.png")]) == 0
@@ -41,11 +55,13 @@ def test_what_is_no_pair_is_told(scene, capsys):
 def test_what_cannot_be_compared(scene, capsys):
     pair = [str(scene / "left.png"), str(scene / "right.png")]
     Image.new("RGB", (30, 20)).save(scene / "small.png")
+    write_disparity(scene / "unknown.pfm", np.full((64, 128), np.nan))
     for options, told in (
         (["--models", "sgbm,sgbm"], "it must name different ones"),
         (["--models", "nothing.tar"], "neither bundled weights nor a file"),
         (["--max_disp", "0"], "max_disp is 0; it must be a positive number of pixels"),
         (["--truth", str(scene / "nothing.pfm")], "does not exist"),
+        (["--truth", str(scene / "unknown.pfm")], "has no known disparity; leave it out"),
     ):
         assert main(["compare", *pair, *options, "-o", str(scene / "c.png")]) == 1
         assert told in capsys.readouterr().err

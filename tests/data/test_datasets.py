@@ -348,6 +348,11 @@ def test_lists(tmp_path, file):
         ("p.txt", "left/a.png right/a.png\n\nleft/a.png right/b.png\n", "line 3: left/a is in line 1 already"),
         ("p.csv", "image,right\n", "columns image, right; left and right are needed"),
         ("p.csv", "left,right,disp\n", "has a column 'disp', .* is it to be 'disparity'"),
+        (
+            "p.csv",
+            "left,right\nleft/a.png,right/a.png,,d.pfm\n",
+            "line 2 has 4 cells, and the first .* 2 columns",
+        ),
         ("p.csv", "left,right\nleft/a.png,\n", "line 2: a line has a left and a right"),
         ("p.json", "{}", "neither a folder nor a table"),
         ("p.csv", b"left,right,wo\nleft/a.png,right/a.png,M\xfcnchen\n", "p.csv is not in UTF-8 .*; save it again"),

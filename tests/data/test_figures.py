@@ -24,7 +24,7 @@ def test_it_is_a_set_like_any_other():
     example = dataset[3]
     assert example.image.shape == (64, 64, 3) and example.heatmaps.shape == (16, 16, 16) and example.weight.any()
     assert not np.array_equal(example.image, dataset.sample(3, epoch=1).image)
-    assert dataset.people[3].name == "figure_3"
+    assert [person.name for person in dataset.people] == ["figure_0", "figure_1", "figure_2", "figure_3"]
     with pytest.raises(IndexError, match="there is no number 4"):
         dataset[4]
     with pytest.raises(ValueError, match="StickFigures has nobody in it"):

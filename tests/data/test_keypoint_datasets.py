@@ -340,6 +340,15 @@ def test_boxes(tmp_path):
     assert read_boxes(tmp_path / "b.json") == {"1": [(1, 2, 3, 4)]}  # a car is no person
 
 
+def test_a_box_of_no_picture_and_decimal_commas_are_told(tmp_path):
+    (tmp_path / "b.csv").write_text("image,x,y,width,height\n,1,2,3,4\n")
+    with pytest.raises(ValueError, match="line 2: whose box is it"):
+        read_boxes(tmp_path / "b.csv")
+    (tmp_path / "b.csv").write_text("image,x,y,width,height\na.png,1,5,2,5,30,0,40,0\n")
+    with pytest.raises(ValueError, match="line 2 has 9 cells, .* 5 columns; are there decimal commas"):
+        read_boxes(tmp_path / "b.csv")
+
+
 def test_boxes_of_low_scores_are_left_out(tmp_path):
     lines = ["a.png,1,2,3,4,0.29", "a.png,5,6,7,8,0.3", "a.png,9,9,9,9,", "b.png,1,2,3,4,0.1"]
     (tmp_path / "b.csv").write_text("\n".join(["image,x,y,width,height,score", *lines]))

@@ -103,3 +103,20 @@ def test_errors(tree):
 def test_one_side_twice_is_no_pair(tree, side):
     with pytest.raises(ValueError, match="given for both sides"):
         find_pairs(f"{tree}/{side}", f"{tree}/{side}")
+
+
+def test_brackets_mean_what_shells_mean(tmp_path):
+    for side in ("left", "right"):
+        (tmp_path / side).mkdir()
+        for name in ("1a", "2b", "^d", "\\e"):
+            (tmp_path / side / f"{name}.png").touch()
+
+    def names(pattern):
+        return [pair.name for pair in find_pairs(f"{tmp_path}/left/{pattern}", f"{tmp_path}/right/{pattern}")[0]]
+
+    assert names("[^1]*.png") == ["1_a", "^_d"]  # one of the two
+    assert names("[!1]*.png") == ["2_b", "\\_e", "^_d"]  # none of these
+    assert names("[1-2]*.png") == ["1_a", "2_b"]
+    assert names("[\\d]*.png") == ["\\_e"]
+    with pytest.raises(ValueError, match=r"\[z-a\]\*.png is no pattern \(bad character range"):
+        names("[z-a]*.png")

@@ -8,6 +8,7 @@ from stereohg.calibration.formats.text import naming, read_text
 from stereohg.data.files import FilePath
 
 FORMATS = (opencv, ros, middlebury, kitti)
+OF_ONE_FILE = (middlebury, kitti)
 
 
 def read_calibration(path: FilePath, other: FilePath | None = None) -> StereoCalibration:
@@ -28,10 +29,10 @@ def read_calibration(path: FilePath, other: FilePath | None = None) -> StereoCal
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is none of these, something is missing or no number, or the cameras are not rectified; the
-            message names the file and the key.
+        ValueError: it is none of these, something is missing or no number, the cameras are not rectified, or ``other``
+            was given for a format of one file; the message names the file and the key.
     """
-    return _format(path).read_calibration(Path(path), other)
+    return _format(path, other).read_calibration(Path(path), other)
 
 
 def read_rig(path: FilePath, other: FilePath | None = None) -> StereoRig:
@@ -46,13 +47,15 @@ def read_rig(path: FilePath, other: FilePath | None = None) -> StereoRig:
         ValueError: as for ``read_calibration``, or the format has rectified cameras alone.
     """
     with naming(path):
-        return _format(path).read_rig(Path(path), other)
+        return _format(path, other).read_rig(Path(path), other)
 
 
-def _format(path: FilePath):
+def _format(path: FilePath, other: FilePath | None):
     text = read_text(path)
     for known in FORMATS:
         if known.recognises(text):
+            if other is not None and known in OF_ONE_FILE:
+                raise ValueError(f"{path} holds both cameras; leave {other} out")
             return known
     raise ValueError(
         f"{path} is no calibration that is known: OpenCV's YAML or XML, KITTI's calib_cam_to_cam.txt or calib.txt, "

@@ -40,6 +40,8 @@ def read_boxes(path: Path, least_score: float = LEAST_SCORE) -> dict[str, list[B
             raise ValueError(
                 f"{path}, {where}: {values} of score {score} is no box; x, y, width, height are needed, all in numbers"
             ) from None
+        if not str(image).strip():
+            raise ValueError(f"{path}, {where}: whose box is it? image, the picture's name, is empty")
         if not (math.isfinite(x + y + width + height) and width > 0 and height > 0):
             raise ValueError(f"{path}, {where}: the box is {width:g}x{height:g}; width and height must be positive")
         if counts:

@@ -67,6 +67,8 @@ class _Figures(Sequence[Person]):
         return self.length
 
     def __getitem__(self, index: int) -> Person:
+        if not 0 <= index < self.length:  # which ends an iteration
+            raise IndexError(f"there are {self.length} figures, and none of number {index}")
         return self.rendered(index).person
 
     def rendered(self, index: int) -> KeypointSample:

@@ -15,7 +15,7 @@ from stereohg.version import __version__
 class KeptScenes:
     """``scenes`` out of a folder, into which each goes when it is first asked for.
 
-    A scene takes ten bytes a pixel. Every kind, size, seed and version of the package has a folder of its own in it.
+    A scene takes eleven bytes a pixel. Every kind, size, seed and version of the package has a folder of its own in it.
 
     Args:
         scenes: a source, a dataclass of ``stereohg.data.synthetic``.

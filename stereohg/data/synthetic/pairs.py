@@ -30,6 +30,9 @@ class SyntheticPairs(StereoDataset):
     def __len__(self) -> int:
         return self.length
 
+    def name_of(self, index: int) -> str:
+        return f"scene_{index}"
+
     def read_of(self, index: int, epoch: int) -> StereoSample:
         return self.read(index if isinstance(self.scenes, KeptScenes) else epoch * self.length + index)
 
@@ -37,7 +40,7 @@ class SyntheticPairs(StereoDataset):
         """Any scene there is, whatever the length."""
         scene = self.scenes[index]
         valid = np.ones(scene.disparity.shape, bool)
-        return StereoSample(scene.left, scene.right, scene.disparity, valid, f"scene_{index}", ~scene.occluded)
+        return StereoSample(scene.left, scene.right, scene.disparity, valid, self.name_of(index), ~scene.occluded)
 
     def calibration(self, index: int) -> None:
         return None
@@ -58,7 +61,7 @@ def synthetic_pairs(
     """Rendered scenes ("layers", "rooms" or "mixed"), so many an epoch; see ``stereohg.data.synthetic``.
 
     Every epoch has scenes of its own; with a folder to ``keep`` them in, those of the first come back in every other,
-    which takes no time and ten bytes a pixel of disk. There is no file that could be at fault.
+    which takes no time and eleven bytes a pixel of disk. There is no file that could be at fault.
 
     Raises:
         ValueError: there are no such scenes.

@@ -16,7 +16,7 @@ class Surface:
     centre: tuple[float, float]
     base: float
     slope: tuple[float, float]
-    relief: tuple[str, float, float, float]  # kind, height in pixels, extent in pixels, direction or phase
+    relief: tuple[str, float, float, float]  # kind, height in pixels, extent in pixels, direction
     silhouette: np.ndarray | None  # uint8 coverage over ``origin``..; None covers everything
     origin: tuple[int, int]
     texture: np.ndarray
