@@ -104,12 +104,8 @@ def test_push(tmp_path, uploads, capsys):
     assert sorted(path.name for path in (tmp_path / "owner/name").iterdir()) == ["README.md", "model.safetensors"]
     front, text = (tmp_path / "owner/name/README.md").read_text(encoding="utf-8").split("---\n", 2)[1:]
     front = yaml.safe_load(front)
-    assert (
-        front["license"] == "mit"
-        and "hgstereo_s" in front["tags"]
-       
+    assert front["license"] == "mit" and "hgstereo_s" in front["tags"]
     assert front["metrics"][:3] == ["bad_1", "bad_2", "bad_3"]
-    )
     assert 'stereohg.load_model("hf://owner/name")' in text
     pushed = stereohg.load_model(tmp_path / "owner/name/model.safetensors").state_dict()
     expected = stereohg.load_model("hgstereo_s").state_dict()
