@@ -21,6 +21,7 @@ import numpy as np
 from stereohg.data.files import clear_leftovers, read_disparity, read_json, replacing, write_json
 from stereohg.data.videos import ReadPair, Source, VideoWriter
 from stereohg.prediction import PairWarning, Predictor
+from stereohg.problems import in_words
 from stereohg.visual import STRAY, colour_disparity
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
@@ -108,8 +109,7 @@ def _predict_frame(
             result = predictor(*read(), **options)
         result.save(path)
     except Exception as error:  # whatever it is, the other frames go on
-        kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-        done.problems.append(f"frame {number}: {kind}{error}")
+        done.problems.append(f"frame {number}: {in_words(error)}")
         return
     done.predicted += 1
     for text in result.warnings:

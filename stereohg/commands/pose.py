@@ -2,7 +2,7 @@
 
 from math import inf
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -25,6 +25,7 @@ from stereohg.pose.decoding import Decoding
 from stereohg.pose.evaluation import THRESHOLDS, check_measure, evaluate_keypoints
 from stereohg.pose.keypoints import Keypoints, save_coco_results, save_csv
 from stereohg.pose.prediction import KeypointPredictor
+from stereohg.problems import in_words
 
 LEAST_SCORE = 0.1
 NAMES = {"pckh": "PCKh", "torso": "PCK of the torso", "person": "PCK of the person"}
@@ -38,6 +39,7 @@ def pose(
     boxes: Path | None = None,
     data: KeypointData | None = None,
     split: str | None = None,
+    options: dict[str, Any] | None = None,
     size: int | None = None,
     flip: bool = False,
     decoding: Decoding | None = None,
@@ -62,6 +64,7 @@ def pose(
             picture is one person.
         data: evaluate: the set.
         split: evaluate: of the set; MPII has validation, LSP test, COCO val2017 if not named.
+        options: evaluate: the set's other arguments, such as --options.annotations mine.json of COCO.
         size: height and width of the crops that the network sees; if not given, as it was trained, or 256.
         flip: the mean with the mirrored picture's heatmaps.
         decoding: dark (sub-pixel), quarter (as published) or argmax; if not given, dark.
@@ -78,22 +81,22 @@ def pose(
     if action == "evaluate":
         _refuse("to evaluate", boxes=boxed, least_score=drawn, least_box_score=chosen)
     else:
-        _refuse("to predict", data=data is not None, split=split is not None)
+        _refuse("to predict", data=data is not None, split=split is not None, options=bool(options))
         _refuse("without --boxes", least_box_score=chosen and not boxed)
     if model is None:
         raise ValueError("--model is needed: the path of a keypoint network's weights; none come with the package")
     network = load_model(model)
     crop = None if size is None else (size, size)
-    options = {"size": crop, "flip": flip, "decoding": decoding, "published": published}
+    how = {"size": crop, "flip": flip, "decoding": decoding, "published": published}
     console = make_console(soft_wrap=True)
     if action == "evaluate":
-        dataset = _dataset(data, source, split, network)
+        dataset = _dataset(data, source, split, network, options or {})
         skeleton = None if "skeleton" in getattr(network, "card", {}) else dataset.skeleton
-        predictor = KeypointPredictor(network, device, precision, skeleton=skeleton, **options)
+        predictor = KeypointPredictor(network, device, precision, skeleton=skeleton, **how)
         return _evaluate(predictor, dataset, data, split, console, output)
     if output is None:
         raise ValueError("--output is needed: the folder for the keypoints and pictures")
-    predictor = KeypointPredictor(network, device, precision, **options)
+    predictor = KeypointPredictor(network, device, precision, **how)
     return _predict(predictor, source, boxes, console, output, least_score, least_box_score)
 
 
@@ -132,10 +135,8 @@ def _predict(
                 found = results[picture] = predictor(picture, own)
                 write_png(pictures[picture], found.draw(picture, least_score))
             except Exception as error:  # whatever it is, the other pictures go on
-                kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-                problems.append(f"{picture.name}: {kind}{error}")
-    for problem in problems:
-        console.print(f"failed: {problem}", style="bold red")
+                problems.append(f"{picture.name}: {in_words(error)}")
+    tell_some(console, "failed", problems)
     without = [] if every is None else names_without_picture(every, pictures)
     tell_some(console, f"no picture of boxes in {boxes}", without, "yellow")
     save_coco_results(output / "keypoints.json", [(_image_id(picture), found) for picture, found in results.items()])
@@ -154,6 +155,10 @@ def _pictures(source: Path) -> list[Path]:
         twice = next((path for path in pictures if stems.count(path.stem) > 1), None)
         if twice is not None:
             raise ValueError(f"{source} has two pictures named {twice.stem!r}; keep one")
+        numbers = [_image_id(path) for path in pictures]
+        twice = next((path for path, number in zip(pictures, numbers, strict=True) if numbers.count(number) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{source} has two pictures of the number {_image_id(twice)}, in COCO's form; rename one")
         return pictures
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such picture or folder")
@@ -165,14 +170,15 @@ def _image_id(picture: Path) -> int | str:
     return int(picture.stem) if picture.stem.isdecimal() else picture.stem
 
 
-def _dataset(data: KeypointData | None, source: Path, split: str | None, network: nn.Module) -> KeypointDataset:
+def _dataset(
+    data: KeypointData | None, source: Path, split: str | None, network: nn.Module, options: dict[str, Any]
+) -> KeypointDataset:
     if data is None:
         raise ValueError(f"--data says which set {source} is: one of {', '.join(KEYPOINT_DATASETS)}")
-    options = {}
     if data in ("lsp", "lsp_extended") and getattr(network, "num_keypoints", None) == len(MPII):
-        options["skeleton"] = MPII
+        options = {"skeleton": MPII, **options}
     root = source if KEYPOINT_DATASETS[data].has_root else None  # the command wants a word there
-    return create_keypoint_dataset(data, root, split, on_error="skip", **options)
+    return create_keypoint_dataset(data, root, split, **{"on_error": "skip", **options})
 
 
 def _evaluate(

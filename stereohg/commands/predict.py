@@ -13,7 +13,7 @@ from stereohg.commands.outputs import check_not_taken_for_pictures, check_output
 from stereohg.commands.pair_outputs import Job, PairOutputs
 from stereohg.commands.pipeline import pipeline
 from stereohg.commands.progress import progress_bar
-from stereohg.commands.telling import make_console
+from stereohg.commands.telling import make_console, tell_some
 from stereohg.data.files import DISPARITY_SUFFIXES
 from stereohg.data.pairs import find_pairs
 from stereohg.data.preprocess import as_rgb
@@ -23,6 +23,7 @@ from stereohg.disparity import Disparity, check_confidence
 from stereohg.measure import measured
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, PairWarning, Predictor
+from stereohg.problems import in_words
 
 Format = Literal["pfm", "png", "npy", "tiff"]
 NOTHING_VALID = "no pixel is valid, and nothing of the disparities is in the file; see --min_confidence"
@@ -152,8 +153,7 @@ def predict(
             for done in progress.track(all_done, total=len(jobs), description="predicting"):
                 pair, error = done.item.pair, done.error
                 if error is not None:  # whatever it is, the other pairs go on
-                    kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-                    problems.append(f"{pair.name}: {kind}{error}")
+                    problems.append(f"{pair.name}: {in_words(error)}")
                     continue
                 result, seconds = done.result
                 for note in (*result.warnings, *([] if result.valid.any() else [NOTHING_VALID])):
@@ -166,8 +166,7 @@ def predict(
         )
         raise
     console.print(table)
-    for problem in problems:
-        console.print(f"failed: {problem}", style="bold red")
+    tell_some(console, "failed", problems)
     where = targets[0] if len(targets) == 1 else output
     console.print(f"{table.row_count} of {table.row_count + len(problems)} predicted: {where}", soft_wrap=True)
     return 1 if problems else 0

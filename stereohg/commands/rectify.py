@@ -8,7 +8,7 @@ from stereohg.calibration.rectify import Rectifier
 from stereohg.calibration.videos import CODECS, LOSSLESS, rectify_videos
 from stereohg.commands.outputs import check_not_taken_for_pictures, check_outputs
 from stereohg.commands.progress import progress_bar
-from stereohg.commands.telling import make_console
+from stereohg.commands.telling import make_console, tell_some
 from stereohg.data.files import read_image, write_png
 from stereohg.data.pairs import Pair, find_pairs
 from stereohg.data.preprocess import as_rgb
@@ -62,8 +62,7 @@ def rectify(calibration: Path, left: str, right: str, output: Path = Path("recti
             console.print(f"{note}. Are these the calibrated cameras' pictures, left and right, not yet rectified?")
         told = f"{len(done)} of {total} pairs"
         count = len(done)
-    for problem in problems:
-        console.print(f"failed: {problem}", style="bold red")
+    tell_some(console, "failed", problems)
     told = f"{told}: {output}"
     if count:
         write_calibration(own, rectifier.calibration)

@@ -77,14 +77,18 @@ class KeypointEvaluation:
             return np.array([person.head_size for person in self.people])
         if measure == "person":
             return np.array([person.window.side / MARGIN for person in self.people])
-        if measure != "torso":
-            raise ValueError(f"there is no measure {measure!r} of PCK; known are {', '.join(THRESHOLDS)}")
-        if self.skeleton.torso is None:
-            raise ValueError(f"skeleton {self.skeleton.name} has no torso; take the measure 'person'")
-        ends = list(self.skeleton.torso)
+        ends = _torso(measure, self.skeleton)
         lengths = [float(np.linalg.norm(np.diff(p.keypoints[ends], axis=0))) for p in self.people]
         there = [p.labelled[ends].all() and length > 0 for p, length in zip(self.people, lengths, strict=True)]
         return np.where(there, lengths, np.nan)
+
+
+def _torso(measure: str, skeleton: Skeleton) -> list[int]:
+    if measure != "torso":
+        raise ValueError(f"there is no measure {measure!r} of PCK; known are {', '.join(THRESHOLDS)}")
+    if skeleton.torso is None:
+        raise ValueError(f"skeleton {skeleton.name} has no torso; take the measure 'person'")
+    return list(skeleton.torso)
 
 
 def check_measure(measure: str, dataset: KeypointDataset) -> None:
@@ -92,7 +96,7 @@ def check_measure(measure: str, dataset: KeypointDataset) -> None:
 
     Raises:
         ModuleNotFoundError: what the measure needs is not installed.
-        ValueError: nobody in the set has the measure's unit, or somebody has no area.
+        ValueError: there is no such measure, nobody in the set has its unit, or somebody has no area.
     """
     if measure == "oks":
         coco_tools()
@@ -101,6 +105,8 @@ def check_measure(measure: str, dataset: KeypointDataset) -> None:
         raise ValueError(
             "PCKh is measured in head boxes, and nobody has one: MPII's JSON wants detections_our_format.mat beside it"
         )
+    elif measure not in ("pckh", "person"):
+        _torso(measure, dataset.skeleton)
 
 
 def evaluate_keypoints(
