@@ -22,14 +22,14 @@ import numpy as np
 from benchmarks.environment import environment
 from stereohg import Predictor, save_model
 from stereohg.commands.train import train
-from stereohg.data.files import write_disparity, write_png
 from stereohg.data.registry import create_dataset
 from stereohg.data.stereo import StereoSample
 from stereohg.data.synthetic import SyntheticMix
+from stereohg.files import write_disparity, write_png
 from stereohg.metrics import disparity_metrics
 from stereohg.models.stereo import StereoNetwork
 from stereohg.models.weights import load_model
-from stereohg.recipes import load_recipe
+from stereohg.training.recipes import load_recipe
 
 LARGEST = 192  # disparities beyond do not count, pixels
 HEIGHT, WIDTH = 256, 576

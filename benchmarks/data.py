@@ -19,11 +19,11 @@ import torch
 from PIL import Image
 
 from benchmarks.environment import environment
-from stereohg.data.files import read_image, write_pfm
 from stereohg.data.sceneflow import SceneFlow
 from stereohg.data.stereo import collate, read_positive
 from stereohg.data.synthetic import SyntheticStereo
 from stereohg.data.transforms import Colour, Compose, HorizontalFlip, Noise, OccludingPatch, RandomCrop, RandomScale
+from stereohg.files import read_image, write_pfm
 
 REPEATS, WARM_UPS = 25, 3
 BATCH = 4

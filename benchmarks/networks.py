@@ -30,9 +30,9 @@ from stereohg.models.inference import ready_for_inference, with_channels_last
 from stereohg.models.published_keys import published_keys
 from stereohg.models.stereo import StereoNetwork
 from stereohg.nn.onednn import multiplies_in
-from stereohg.recipes import load_recipe
 from stereohg.training.config import DataConfig
 from stereohg.training.optimisation import make_optimiser
+from stereohg.training.recipes import load_recipe
 from stereohg.training.stereo import StereoTask
 from tests import published_forward
 

@@ -15,10 +15,10 @@ import torch
 from benchmarks.environment import alone, environment, repeated
 from stereohg.data.stereo import StereoBatch
 from stereohg.models.inference import with_channels_last
-from stereohg.recipes import load_recipe
 from stereohg.training.config import DataConfig, ReportConfig
 from stereohg.training.loop import train
 from stereohg.training.optimisation import make_optimiser
+from stereohg.training.recipes import load_recipe
 from stereohg.training.report import HISTORY
 from stereohg.training.stereo import StereoTask
 

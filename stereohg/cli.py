@@ -28,7 +28,7 @@ from stereohg.commands.submit import submit
 from stereohg.commands.train import train, train_keypoints
 from stereohg.commands.video import video
 from stereohg.devices import ask_for_large_pages, keep_freed_memory
-from stereohg.recipes import find_recipe, list_recipes, task_of
+from stereohg.training.recipes import find_recipe, list_recipes, task_of
 from stereohg.version import __version__
 
 COMMANDS: dict[str, Callable[..., int | None]] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stereohg.data.files import FilePath, replacing
+from stereohg.files import FilePath, replacing
 from stereohg.metrics import disparity_metrics
 from stereohg.visual import ERROR_LIMIT, STRAY, colour_disparity, colour_table, error_map
 

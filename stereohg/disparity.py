@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 
 from stereohg.calibration.cameras import StereoCalibration
-from stereohg.data.files import write_disparity
 from stereohg.data.preprocess import Picture, as_rgb
+from stereohg.files import write_disparity
 from stereohg.geometry import crop_depth, depth_to_points, disparity_to_depth
 
 

@@ -21,10 +21,10 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from stereohg.calibration.cameras import StereoCalibration
-from stereohg.data.files import replacing, write_png
 from stereohg.data.preprocess import as_rgb
 from stereohg.data.stereo import StereoDataset, StereoSample, collate
 from stereohg.data.workers import prepare_worker, reading
+from stereohg.files import replacing, write_png
 from stereohg.metrics import BAD_THRESHOLDS, ErrorSums, error_sums, per_image, per_pixel
 from stereohg.models.search import searched_range
 from stereohg.prediction import Predictor

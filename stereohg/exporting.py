@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stereohg.data.files import FilePath, replacing
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, Padding, normalise
+from stereohg.files import FilePath, replacing
 from stereohg.models.features import SpatialPyramid
 from stereohg.models.inference import ready_for_inference
 from stereohg.models.keypoint import KeypointHourglass

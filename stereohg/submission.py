@@ -22,9 +22,9 @@ from typing import Literal
 import numpy as np
 
 from stereohg.calibration.formats import read_calibration
-from stereohg.data.files import PNG_LIMIT, replacing, write_disparity
 from stereohg.data.registry import create_dataset
 from stereohg.data.stereo import StereoFiles
+from stereohg.files import PNG_LIMIT, replacing, write_disparity
 from stereohg.models.search import searched_range
 from stereohg.prediction import PairWarning, Predictor
 

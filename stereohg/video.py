@@ -18,8 +18,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stereohg.data.files import clear_leftovers, read_disparity, read_json, replacing, write_json
 from stereohg.data.videos import ReadPair, Source, VideoWriter
+from stereohg.files import clear_leftovers, read_disparity, read_json, replacing, write_json
 from stereohg.prediction import PairWarning, Predictor
 from stereohg.problems import in_words
 from stereohg.visual import STRAY, colour_disparity

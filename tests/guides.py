@@ -20,9 +20,9 @@ import stereohg
 from stereohg.calibration.boards import Chessboard
 from stereohg.calibration.cameras import Camera, StereoRig
 from stereohg.calibration.formats.opencv import write_calibration, write_rig
-from stereohg.data.files import write_disparity
 from stereohg.data.people.skeletons import Skeleton
 from stereohg.exporting import export
+from stereohg.files import write_disparity
 from tests import boards, pose_trees, trees
 
 ROOT = Path(__file__).parents[1]

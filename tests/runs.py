@@ -11,8 +11,8 @@ import yaml
 from safetensors.torch import load_file
 from torch import nn
 
-from stereohg.data.files import write_pfm
 from stereohg.data.transforms import RandomCrop
+from stereohg.files import write_pfm
 from stereohg.training.config import (
     Augmentation,
     CheckpointConfig,

@@ -14,9 +14,9 @@ from stereohg.calibration.cameras import StereoCalibration
 from stereohg.calibration.formats import read_calibration
 from stereohg.calibration.formats.opencv import write_calibration
 from stereohg.cli import main
-from stereohg.data.files import write_depth, write_points
 from stereohg.data.synthetic import SyntheticStereo
 from stereohg.disparity import Disparity
+from stereohg.files import write_depth, write_points
 
 POINTS = np.array([[1, 2, 3], [-0.5, 0, 1e6]])
 COLOURS = np.array([[255, 0, 1], [2, 3, 4]], np.uint8)

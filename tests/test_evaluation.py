@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 
 from stereohg.commands.evaluate import evaluate as command
-from stereohg.data.files import write_pfm
 from stereohg.data.folder import StereoFolder
 from stereohg.data.kitti import Kitti2015
 from stereohg.data.registry import DATASETS, create_dataset
 from stereohg.data.workers import STOPPING_SIGNALS
 from stereohg.evaluation import Evaluation, evaluate, evaluate_share, save_figures
+from stereohg.files import write_pfm
 from stereohg.models.stereo import StereoNetwork
 from stereohg.prediction import Predictor
 from stereohg.protocols import FULL, Protocol, choose_protocol

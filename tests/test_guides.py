@@ -27,8 +27,8 @@ from stereohg.exporting import CARD, TOLERANCE
 from stereohg.models import MODELS
 from stereohg.models.quantities import quantities
 from stereohg.models.weights import bundled_names, read_card
-from stereohg.recipes import list_recipes, load_recipe
 from stereohg.training.config import Augmentation, LossConfig, StereoModelConfig
+from stereohg.training.recipes import list_recipes, load_recipe
 from tests import guides, hub, runs
 from tests.guides import PAGES, ROOT, Block, Command, Shelf
 

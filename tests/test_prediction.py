@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 import stereohg
-from stereohg.data.files import read_pfm
 from stereohg.data.synthetic import SyntheticStereo
+from stereohg.files import read_pfm
 from stereohg.models.stereo import StereoNetwork
 from stereohg.prediction import PairError, PairWarning, Predictor, predict, share_at_range_end
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from stereohg import predict
-from stereohg.data.files import read_disparity
+from stereohg.files import read_disparity
 from stereohg.metrics import disparity_metrics
 
 DATA = Path(os.environ.get("STEREOHG_DATA", Path(__file__).parents[2] / "shared" / "data"))

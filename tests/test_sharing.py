@@ -14,7 +14,8 @@ from huggingface_hub import errors
 
 import stereohg
 from stereohg.cli import main
-from stereohg.sharing import card_in_words, download, push_model
+from stereohg.models.hub import download
+from stereohg.sharing import card_in_words, push_model
 from tests import hub
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

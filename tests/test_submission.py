@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from stereohg.commands.submit import submit
-from stereohg.data.files import read_disparity, read_pfm
+from stereohg.files import read_disparity, read_pfm
 from stereohg.prediction import Predictor
 from stereohg.submission import BENCHMARKS, write_submission
 from tests import trees

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from stereohg.cli import main
-from stereohg.data.files import read_disparity
 from stereohg.data.synthetic import SyntheticStereo
 from stereohg.data.videos import SideBySide, TwoVideos, VideoFile, VideoWriter
 from stereohg.disparity import Disparity
+from stereohg.files import read_disparity
 from stereohg.models.weights import load_model, save_model
 from stereohg.prediction import Predictor
 from stereohg.video import frame_path, predict_frames, write_colour_video

@@ -12,9 +12,9 @@ from PIL import Image
 
 from stereohg.calibration.cameras import StereoCalibration
 from stereohg.cli import main
-from stereohg.data.files import read_disparity
 from stereohg.data.motorcycle import CALIBRATION, motorcycle
 from stereohg.data.synthetic import SyntheticStereo
+from stereohg.files import read_disparity
 from stereohg.viewer import write_page
 
 HEIGHT, WIDTH = 48, 96

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stereohg.comparison import comparison_figure
-from stereohg.data.files import read_image
+from stereohg.files import read_image
 from stereohg.visual import colour_disparity, error_map
 
 BLACK, GREY = [0, 0, 0], [128, 128, 128]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from stereohg.data.files import write_pfm
+from stereohg.files import write_pfm
 
 HEIGHT, WIDTH = 48, 96
 BASE = 4.0

@@ -15,8 +15,8 @@ from stereohg.calibration.calibrate import calibrate as run
 from stereohg.calibration.formats.opencv import check_name, write_rig
 from stereohg.commands.outputs import check_not_taken_for_pictures, open_folder
 from stereohg.commands.telling import make_console
-from stereohg.data.files import read_image, write_png
 from stereohg.data.pairs import Pair, find_pairs
+from stereohg.files import read_image, write_png
 
 
 def calibrate(

@@ -8,8 +8,8 @@ from rich.table import Table
 
 from stereohg.commands.telling import make_console
 from stereohg.comparison import check_figure, comparison_figure
-from stereohg.data.files import write_png, write_points
 from stereohg.data.motorcycle import CALIBRATION, motorcycle
+from stereohg.files import write_png, write_points
 from stereohg.measure import Cost, measured
 from stereohg.metrics import disparity_metrics
 from stereohg.prediction import DEFAULT_MODEL, Predictor

@@ -13,12 +13,12 @@ from rich.table import Table
 from stereohg.commands.outputs import open_folder
 from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console, tell_some
-from stereohg.data.files import write_json
 from stereohg.data.registry import DATASETS, DataName, create_dataset
 from stereohg.data.stereo import StereoDataset
 from stereohg.devices import Precision
 from stereohg.evaluation import FIGURES, Evaluation, save_figures
 from stereohg.evaluation import evaluate as run
+from stereohg.files import write_json
 from stereohg.metrics import per_image, per_pixel
 from stereohg.models.search import searched_range, set_search
 from stereohg.models.weights import load_model

@@ -8,9 +8,9 @@ import numpy as np
 
 from stereohg.calibration.cameras import StereoCalibration
 from stereohg.calibration.formats import read_calibration
-from stereohg.data.files import write_depth, write_points
 from stereohg.data.preprocess import Picture
 from stereohg.disparity import Disparity
+from stereohg.files import write_depth, write_points
 from stereohg.geometry import crop_depth
 
 logger = logging.getLogger("stereohg")

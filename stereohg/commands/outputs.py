@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from stereohg.data.files import FilePath
 from stereohg.data.pairs import PICTURE_SUFFIXES
+from stereohg.files import FilePath
 
 
 def check_outputs(outputs: Iterable[FilePath], inputs: Iterable[FilePath]) -> None:

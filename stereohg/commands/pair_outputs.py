@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from stereohg.commands.metric_outputs import MetricOutputs
-from stereohg.data.files import read_disparity, write_png
 from stereohg.data.pairs import Pair
 from stereohg.disparity import Disparity
+from stereohg.files import read_disparity, write_png
 from stereohg.viewer import write_page
 from stereohg.visual import colour_disparity
 

@@ -12,7 +12,6 @@ from torch import nn
 from stereohg.commands.outputs import check_outputs, open_folder
 from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console, tell_some
-from stereohg.data.files import write_json, write_png
 from stereohg.data.pairs import is_picture
 from stereohg.data.people.boxes import LEAST_SCORE as LEAST_BOX_SCORE
 from stereohg.data.people.boxes import boxes_of, names_without_picture, read_boxes
@@ -20,6 +19,7 @@ from stereohg.data.people.registry import KEYPOINT_DATASETS, KeypointData, creat
 from stereohg.data.people.samples import KeypointDataset
 from stereohg.data.people.skeletons import MPII
 from stereohg.devices import Precision
+from stereohg.files import write_json, write_png
 from stereohg.models.weights import load_model
 from stereohg.pose.decoding import Decoding
 from stereohg.pose.evaluation import THRESHOLDS, check_measure, evaluate_keypoints

@@ -14,12 +14,12 @@ from stereohg.commands.pair_outputs import Job, PairOutputs
 from stereohg.commands.pipeline import pipeline
 from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console, tell_some
-from stereohg.data.files import DISPARITY_SUFFIXES
 from stereohg.data.pairs import find_pairs
 from stereohg.data.preprocess import as_rgb
 from stereohg.data.videos import VIDEO_SUFFIXES
 from stereohg.devices import Precision
 from stereohg.disparity import Disparity, check_confidence
+from stereohg.files import DISPARITY_SUFFIXES
 from stereohg.measure import measured
 from stereohg.models.weights import load_model
 from stereohg.prediction import DEFAULT_MODEL, PairWarning, Predictor

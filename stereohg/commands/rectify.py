@@ -5,15 +5,15 @@ from pathlib import Path
 from stereohg.calibration.formats import read_rig
 from stereohg.calibration.formats.opencv import write_calibration
 from stereohg.calibration.rectify import Rectifier
-from stereohg.calibration.videos import CODECS, LOSSLESS, rectify_videos
 from stereohg.commands.outputs import check_not_taken_for_pictures, check_outputs
 from stereohg.commands.progress import progress_bar
 from stereohg.commands.telling import make_console, tell_some
-from stereohg.data.files import read_image, write_png
 from stereohg.data.pairs import Pair, find_pairs
 from stereohg.data.preprocess import as_rgb
 from stereohg.data.videos import VIDEO_SUFFIXES, TwoVideos
+from stereohg.files import read_image, write_png
 from stereohg.pair_checks import check_pictures
+from stereohg.video_rectification import CODECS, LOSSLESS, rectify_videos
 
 
 def rectify(calibration: Path, left: str, right: str, output: Path = Path("rectified"), alpha: float = 0.0) -> int:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stereohg.data.files import DISPARITY_SUFFIXES
 from stereohg.data.pairs import find_pairs
 from stereohg.data.samples import OnError
 from stereohg.data.stereo import Listing, StereoDataset, StereoFiles, Transform, read_positive
 from stereohg.data.tables import read_table, read_text
+from stereohg.files import DISPARITY_SUFFIXES
 
 COLUMNS = ("left", "right", "disparity", "right_disparity")
 

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from stereohg.calibration.cameras import StereoCalibration
 from stereohg.calibration.formats import read_calibration
-from stereohg.data.files import read_disparity, read_image
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, as_rgb, normalise
 from stereohg.data.samples import OnError, SampleDataset, some_of
+from stereohg.files import read_disparity, read_image
 
 # --- samples --------------------------------------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from stereohg.data.files import read_image
 from stereohg.data.pairs import Pair
+from stereohg.files import read_image
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 RATE_TOLERANCE = 1e-3  # share by which the rates of two videos may differ

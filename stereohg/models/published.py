@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stereohg.data.files import FilePath, replacing
+from stereohg.files import FilePath, replacing
 from stereohg.models.checkpoint import CheckpointError, check_finite, check_state, some
 from stereohg.models.published_keys import RULES, published_keys
 from stereohg.models.recognition import BATCH_COUNT, describe

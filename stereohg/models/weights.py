@@ -20,9 +20,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
-from stereohg.data.files import FilePath, replacing
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from stereohg.files import FilePath, replacing
 from stereohg.models.checkpoint import CheckpointError, check_finite, check_state
+from stereohg.models.hub import download
 from stereohg.models.published import Container, load_published_state, read_published
 from stereohg.models.recognition import (
     KNOWN_FILES,
@@ -126,7 +127,7 @@ def load_model(
 
     Args:
         name_or_path: bundled weights by name (which goes first), or a file: ours, or one of those in ``published.py``;
-            "hf://owner/name[/file][@revision]" is one on the Hugging Face hub (``sharing.py``).
+            "hf://owner/name[/file][@revision]" is one on the Hugging Face hub (``hub.py``).
         max_disp: the range in pixels of the given pictures, instead of the file's; see ``set_search``.
         align_corners: how volumes and pooled features are upsampled, instead of the file's or the rule's.
         output_scale: factor on the disparity, instead of the file's; 1.17 has been seen to mend the authors' SceneFlow
@@ -166,8 +167,6 @@ def _located(name_or_path: FilePath) -> Iterator[Path]:
             yield path
         return
     if str(name_or_path).startswith("hf://"):
-        from stereohg.sharing import download  # which reads cards from here
-
         name_or_path = download(str(name_or_path))
     path = Path(name_or_path)
     if not path.is_file():

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stereohg.data.files import FilePath, replacing
 from stereohg.data.people.coco import PERSON
 from stereohg.data.people.skeletons import Skeleton
 from stereohg.data.preprocess import Picture, as_rgb
+from stereohg.files import FilePath, replacing
 from stereohg.pose.overlay import draw_keypoints
 
 

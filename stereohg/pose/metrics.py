@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stereohg.data.files import FilePath, read_json
 from stereohg.data.people.skeletons import COCO as COCO_SKELETON
 from stereohg.data.people.skeletons import Skeleton
+from stereohg.files import FilePath, read_json
 from stereohg.pose.decoding import decode
 
 CURVE = np.arange(51) / 100

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from stereohg.recipes import is_recipe, load_recipe
 from stereohg.training.config import KeypointTraining, StereoTraining
 from stereohg.training.loop import train
+from stereohg.training.recipes import is_recipe, load_recipe
 from stereohg.training.tasks import check, make_task
 
 OF_THE_MACHINE = ("device", "precision", "workers", "time_limit")

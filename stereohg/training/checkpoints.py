@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stereohg.data.files import clear_leftovers, replacing
+from stereohg.files import clear_leftovers, replacing
 
 logger = logging.getLogger("stereohg")
 

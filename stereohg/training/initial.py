@@ -5,8 +5,8 @@ from torch import nn
 from stereohg.models.checkpoint import CheckpointError, check_state
 from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, read_card
-from stereohg.recipes import is_recipe
 from stereohg.training.config import ModelConfig
+from stereohg.training.recipes import is_recipe
 
 INHERITED = "of the weights that training began with: "
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from torch import nn
 
-from stereohg.data.files import replacing
+from stereohg.files import replacing
 from stereohg.training.config import ReportConfig
 
 HISTORY = "history.jsonl"

@@ -12,9 +12,9 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from stereohg.data.files import clear_leftovers, replacing
 from stereohg.data.samples import some_of
 from stereohg.data.workers import end_workers
+from stereohg.files import clear_leftovers, replacing
 from stereohg.models.inference import in_evaluation, with_channels_last
 from stereohg.training.accelerator import make_accelerator
 from stereohg.training.batches import Batches, Failure, load

@@ -19,8 +19,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from stereohg.calibration.cameras import StereoCalibration
-from stereohg.data.files import FilePath, replacing
 from stereohg.data.preprocess import Picture, as_rgb
+from stereohg.files import FilePath, replacing
 from stereohg.metrics import disparity_metrics
 from stereohg.visual import ERROR_LIMIT, colour_bar, colour_disparity, colour_range, error_map, shade
 

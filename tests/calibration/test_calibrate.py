@@ -14,8 +14,8 @@ from stereohg.calibration.formats import read_calibration, read_rig
 from stereohg.calibration.formats.opencv import write_rig
 from stereohg.calibration.rectify import Rectifier
 from stereohg.cli import main
-from stereohg.data.files import read_image
 from stereohg.data.videos import VideoFile
+from stereohg.files import read_image
 from tests.boards import SIZE, Camcorder, poses, rig
 from tests.videos import damage_frame, write_video
 

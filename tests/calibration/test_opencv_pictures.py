@@ -12,7 +12,7 @@ import pytest
 from stereohg.calibration.boards import BoardNotFound, Chessboard
 from stereohg.calibration.formats import read_calibration
 from stereohg.cli import main
-from stereohg.data.files import read_image
+from stereohg.files import read_image
 
 DATA = Path("/usr/share/doc/opencv-doc/examples/data")
 BOARD = Chessboard(9, 6, 0.025)

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from stereohg.cli import COMMANDS, main
-from stereohg.data.files import read_disparity, read_pfm
 from stereohg.data.motorcycle import motorcycle
 from stereohg.data.synthetic import SyntheticStereo
 from stereohg.disparity import Disparity
+from stereohg.files import read_disparity, read_pfm
 from stereohg.models.quantities import quantities
 from stereohg.models.weights import load_model, read_card
 from stereohg.prediction import Predictor

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from stereohg.cli import main
-from stereohg.data.files import read_disparity, read_image, write_disparity
 from stereohg.data.synthetic import SyntheticStereo
+from stereohg.files import read_disparity, read_image, write_disparity
 
 
 @pytest.fixture

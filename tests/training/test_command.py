@@ -11,8 +11,8 @@ import yaml
 from stereohg.cli import main
 from stereohg.models.registry import create_model
 from stereohg.models.weights import read_card, save_model
-from stereohg.recipes import list_recipes
 from stereohg.training.config import DataConfig
+from stereohg.training.recipes import list_recipes
 from tests import runs, trees
 
 RECIPE = """

@@ -22,7 +22,6 @@ from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, read_card
 from stereohg.pose.evaluation import evaluate_keypoints
 from stereohg.pose.prediction import KeypointPredictor
-from stereohg.recipes import load_recipe
 from stereohg.training.config import (
     CheckpointConfig,
     KeypointTraining,
@@ -35,6 +34,7 @@ from stereohg.training.config import (
 from stereohg.training.heatmap_losses import heatmap_loss
 from stereohg.training.keypoints import KeypointTask
 from stereohg.training.loop import train
+from stereohg.training.recipes import load_recipe
 from stereohg.training.run import Run
 from tests import pose_trees as trees
 from tests import runs

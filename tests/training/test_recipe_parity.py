@@ -24,10 +24,10 @@ from stereohg import create_model
 from stereohg.data.stereo import StereoBatch, StereoSample
 from stereohg.data.transforms import RandomCrop
 from stereohg.models.published_keys import published_keys
-from stereohg.recipes import load_recipe
 from stereohg.training.batches import Batches
 from stereohg.training.config import DataConfig, ReportConfig, StereoTraining
 from stereohg.training.loop import train
+from stereohg.training.recipes import load_recipe
 from stereohg.training.report import HISTORY
 from stereohg.training.stereo import StereoTask
 from tests import parity, published_forward

@@ -9,7 +9,6 @@ from stereohg.data.people.transforms import Augmentation as PoseAugmentation
 from stereohg.data.transforms import RandomCrop
 from stereohg.models.registry import MODELS
 from stereohg.protocols import choose_protocol
-from stereohg.recipes import find_recipe, list_recipes, load_recipe
 from stereohg.training.config import (
     Augmentation,
     KeypointTraining,
@@ -21,6 +20,7 @@ from stereohg.training.config import (
     StereoTraining,
     ValidationConfig,
 )
+from stereohg.training.recipes import find_recipe, list_recipes, load_recipe
 from stereohg.training.windows import Window
 
 PSMNET = ("psmnet_sceneflow", "psmnet_kitti2012", "psmnet_kitti2015")

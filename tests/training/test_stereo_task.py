@@ -14,9 +14,9 @@ from stereohg.data.transforms import RandomCrop
 from stereohg.models.checkpoint import CheckpointError
 from stereohg.models.registry import create_model
 from stereohg.models.weights import load_model, read_card, save_model
-from stereohg.recipes import load_recipe
 from stereohg.training.config import Augmentation, DataConfig, LossConfig, StereoModelConfig, ValidationConfig
 from stereohg.training.initial import training_before
+from stereohg.training.recipes import load_recipe
 from stereohg.training.self_supervision import SelfSupervisedTask
 from stereohg.training.stereo import StereoTask, start
 from stereohg.training.tasks import make_task

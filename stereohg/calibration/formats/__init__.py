@@ -5,7 +5,7 @@ from pathlib import Path
 from stereohg.calibration.cameras import StereoCalibration, StereoRig
 from stereohg.calibration.formats import kitti, middlebury, opencv, ros
 from stereohg.calibration.formats.text import naming, read_text
-from stereohg.data.files import FilePath
+from stereohg.files import FilePath
 
 FORMATS = (opencv, ros, middlebury, kitti)
 OF_ONE_FILE = (middlebury, kitti)

@@ -13,7 +13,7 @@ import numpy as np
 
 from stereohg.calibration.cameras import Camera, StereoCalibration, StereoRig
 from stereohg.calibration.formats.text import naming, numbers, read_text
-from stereohg.data.files import FilePath
+from stereohg.files import FilePath
 
 COLOUR = 2, 3
 

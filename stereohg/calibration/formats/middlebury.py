@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stereohg.calibration.cameras import StereoCalibration, StereoRig
 from stereohg.calibration.formats.text import naming, numbers, read_text
-from stereohg.data.files import MILLIMETRES, FilePath
+from stereohg.files import MILLIMETRES, FilePath
 
 
 def recognises(text: str) -> bool:

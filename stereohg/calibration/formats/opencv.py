@@ -13,7 +13,7 @@ import numpy as np
 
 from stereohg.calibration.cameras import Camera, StereoCalibration, StereoRig
 from stereohg.calibration.formats.text import naming, numbers, partner, read_text
-from stereohg.data.files import FilePath, replacing
+from stereohg.files import FilePath, replacing
 
 WIDEST = 10.0  # metres; a longer baseline is in another unit
 STARTS = ("%YAML", "<?xml", "<opencv_storage", "{")

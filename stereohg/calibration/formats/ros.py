@@ -12,7 +12,7 @@ import yaml
 
 from stereohg.calibration.cameras import Camera, StereoCalibration, StereoRig
 from stereohg.calibration.formats.text import naming, numbers, partner
-from stereohg.data.files import FilePath, read_bytes
+from stereohg.files import FilePath, read_bytes
 
 NAMES = {"K": "camera_matrix", "D": "distortion_coefficients", "R": "rectification_matrix", "P": "projection_matrix"}
 MODELS = ("plumb_bob", "rational_polynomial")  # OpenCV's usual one with 5 and with 8 coefficients

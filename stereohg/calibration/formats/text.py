@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stereohg.data.files import FilePath, read_bytes
+from stereohg.files import FilePath, read_bytes
 
 
 def read_text(path: FilePath) -> str:

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-from stereohg.data.files import read_json
 from stereohg.data.people.coco import PERSON
 from stereohg.data.tables import read_table
+from stereohg.files import read_json
 
 COLUMNS = ("image", "x", "y", "width", "height")
 LEAST_SCORE = 0.3

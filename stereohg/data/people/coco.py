@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from stereohg.data.files import read_json
 from stereohg.data.people.crop import Window
 from stereohg.data.people.samples import KeypointDataset, People, Person
 from stereohg.data.people.skeletons import COCO, Skeleton
+from stereohg.files import read_json
 
 MEAN = (0.45660767, 0.43688232, 0.40614182)
 PERSON = 1

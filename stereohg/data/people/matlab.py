@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stereohg.data.files import FilePath
+from stereohg.files import FilePath
 
 
 def read_mat(path: FilePath, *names: str) -> list[Any]:

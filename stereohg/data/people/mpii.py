@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stereohg.data.files import read_json
 from stereohg.data.people.crop import MARGIN, Window
 from stereohg.data.people.matlab import as_list, read_mat
 from stereohg.data.people.samples import KeypointDataset, People, Person
 from stereohg.data.people.skeletons import MPII
+from stereohg.files import read_json
 
 OFFICIAL = "mpii_human_pose_v1_u12_1.mat"
 JSON = "mpii_annotations.json"

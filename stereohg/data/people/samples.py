@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stereohg.data.files import read_image
 from stereohg.data.people.crop import STRIDE, Crop, PublishedCrop, Window
 from stereohg.data.people.heatmaps import PUBLISHED_TARGETS, Targets
 from stereohg.data.people.skeletons import Skeleton
 from stereohg.data.people.transforms import UNCHANGED, Augmentation
 from stereohg.data.preprocess import IMAGENET_MEAN, IMAGENET_STD, as_rgb, normalise
 from stereohg.data.samples import OnError, SampleDataset, some_of
+from stereohg.files import read_image
 
 NO_STD = (1.0, 1.0, 1.0)
 """The keypoint networks' input is the picture less a mean, divided by nothing, as published."""

@@ -6,8 +6,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from stereohg.data.files import replacing
 from stereohg.data.synthetic.scene import Scene
+from stereohg.files import replacing
 from stereohg.version import __version__
 
 

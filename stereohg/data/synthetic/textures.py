@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stereohg.data.files import read_image
+from stereohg.files import read_image
 
 PHOTOGRAPHS = (
     "astronaut.png",

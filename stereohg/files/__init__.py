@@ -1,15 +1,15 @@
 """Files on disk: each read is checked, each error names its file, and none is ever half-written."""
 
-from stereohg.data.files.disparities import (
+from stereohg.files.disparities import (
     DISPARITY_SUFFIXES,
     PNG_LIMIT,
     read_disparity,
     write_disparity,
 )
-from stereohg.data.files.metric import MILLIMETRES, write_depth, write_points
-from stereohg.data.files.pfm import read_pfm, write_pfm
-from stereohg.data.files.pictures import read_image, write_png
-from stereohg.data.files.whole import FilePath, clear_leftovers, read_bytes, read_json, replacing, write_json
+from stereohg.files.metric import MILLIMETRES, write_depth, write_points
+from stereohg.files.pfm import read_pfm, write_pfm
+from stereohg.files.pictures import read_image, write_png
+from stereohg.files.whole import FilePath, clear_leftovers, read_bytes, read_json, replacing, write_json
 
 __all__ = [
     "DISPARITY_SUFFIXES",

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from stereohg.data.files.whole import FilePath, read_bytes, replacing
+from stereohg.files.whole import FilePath, read_bytes, replacing
 
 BLANK = rb"(?:\s|#[^\n]*\n)+"
 _SCALE = rb"(?P<scale>[-+]?(?=[0.]*[1-9])(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?=\s)"  # any number but zero

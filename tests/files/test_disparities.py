@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from stereohg.data.files import read_disparity, read_pfm, write_disparity, write_pfm, write_png
+from stereohg.files import read_disparity, read_pfm, write_disparity, write_pfm, write_png
 
 sides = st.integers(1, 7)
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from stereohg.calibration.rectify import Rectifier
-from stereohg.data.files import FilePath, replacing
 from stereohg.data.videos import TwoVideos, UnreadableFrame, VideoWriter
+from stereohg.files import FilePath, replacing
 
 CODECS = {".avi": "FFV1", ".mkv": "FFV1", ".mp4": "mp4v", ".mov": "mp4v"}
 """FFV1 loses nothing; MPEG-4, which players want in the others, blurs a little."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stereohg.data.files import read_disparity, read_image, read_json, read_pfm, replacing
+from stereohg.files import read_disparity, read_image, read_json, read_pfm, replacing
 
 
 @pytest.mark.parametrize("read", [read_image, read_pfm, read_disparity])

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from stereohg.data.files.pfm import BLANK
-from stereohg.data.files.whole import FilePath, read_bytes, replacing
+from stereohg.files.pfm import BLANK
+from stereohg.files.whole import FilePath, read_bytes, replacing
 
 
 def read_image(path: FilePath, upright: bool = False) -> np.ndarray:

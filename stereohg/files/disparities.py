@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stereohg.data.files.pfm import read_pfm, write_pfm
-from stereohg.data.files.pictures import decode
-from stereohg.data.files.whole import FilePath, read_bytes, replacing
+from stereohg.files.pfm import read_pfm, write_pfm
+from stereohg.files.pictures import decode
+from stereohg.files.whole import FilePath, read_bytes, replacing
 
 PNG_SCALE = 256.0
 """A 16-bit PNG holds the disparity times this, and 0 where it is unknown (KITTI's development kit)."""

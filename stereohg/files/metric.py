@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stereohg.data.files.disparities import write_npy
-from stereohg.data.files.whole import FilePath, replacing
+from stereohg.files.disparities import write_npy
+from stereohg.files.whole import FilePath, replacing
 
 MILLIMETRES = 1000  # in a metre
 DEPTH_SUFFIXES = ".npy", ".png"

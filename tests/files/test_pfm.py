@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from stereohg.data.files import read_pfm, write_pfm
+from stereohg.files import read_pfm, write_pfm
 
 sides = st.integers(1, 7)
 

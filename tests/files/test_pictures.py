@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stereohg.data.files import read_disparity, read_image, write_png
+from stereohg.files import read_disparity, read_image, write_png
 
 DEPTHS = np.array([[0, 128, 129], [257, 32896, 65535]], np.uint16)
 BYTES = np.array([[0, 0, 1], [1, 128, 255]], np.uint8)  # DEPTHS / 257, rounded
