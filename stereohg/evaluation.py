@@ -34,7 +34,7 @@ from stereohg.visual import colour_disparity, error_map
 
 THRESHOLDS = (0.5, *BAD_THRESHOLDS)
 FIGURES = ("epe", *(f"bad_{limit}" for limit in THRESHOLDS), "d1", "rmse")
-REGIONS = ("all", "noc", "occ", "fg", "bg")
+REGIONS = ("all", "noc", "hidden", "fg", "bg")
 """All known pixels; those that both cameras see and those that one does; KITTI's objects and background."""
 
 
@@ -353,7 +353,7 @@ def _disparities(predictor: Predictor, samples: list[StereoSample], protocol: Pr
 
 def _result(pair: _Pair, answer: np.ndarray, searched: float) -> PairResult:
     sample, masks = pair.sample, {"all": pair.counted}
-    for mask, inside, outside in ((sample.visible, "noc", "occ"), (sample.foreground, "fg", "bg")):
+    for mask, inside, outside in ((sample.visible, "noc", "hidden"), (sample.foreground, "fg", "bg")):
         if mask is not None:
             masks |= {inside: pair.counted & mask, outside: pair.counted & ~mask}
     try:

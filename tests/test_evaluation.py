@@ -83,12 +83,12 @@ def test_figures_by_hand(kitti):
 
 def test_regions_by_hand(kitti):
     regions = run(Kitti2015(kitti)).summary()["regions"]
-    assert list(regions) == ["all", "noc", "occ", "fg", "bg"]
+    assert list(regions) == ["all", "noc", "hidden", "fg", "bg"]
     pixels = {name: own["pixels"] // 2 for name, own in regions.items()}
-    assert pixels == {"all": 42 * 96, "noc": 42 * 84, "occ": 42 * 12, "fg": 10 * 20, "bg": 42 * 96 - 200}
+    assert pixels == {"all": 42 * 96, "noc": 42 * 84, "hidden": 42 * 12, "fg": 10 * 20, "bg": 42 * 96 - 200}
     # objects are in rows 10 to 19: (2.5 + 1.5 + 0.5 + 0.5 + ... + 6.5) / 8 / 10
     assert regions["fg"]["per_pixel"]["epe"] == pytest.approx((4.5 + 24.5) / 80)
-    assert regions["occ"]["per_pixel"]["epe"] == pytest.approx(EPE)
+    assert regions["hidden"]["per_pixel"]["epe"] == pytest.approx(EPE)
 
 
 def test_a_region_that_the_set_does_not_know_is_left_out(tmp_path):
@@ -379,7 +379,7 @@ def test_table_json_csv_and_figures(kitti, stand_in, capsys):
     with (output / "kitti2015_training_pairs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == ["000000_10", "000001_10"]
-    assert float(rows[0]["occ_epe"]) == pytest.approx(EPE) and rows[0]["fg_pixels"] == "200"
+    assert float(rows[0]["hidden_epe"]) == pytest.approx(EPE) and rows[0]["fg_pixels"] == "200"
     assert rows[1]["all_epe"] == "" and "not a whole picture" in rows[1]["skipped"]
 
     with Image.open(output / "kitti2015_training_worst" / "001_000000_10.png") as figure:

@@ -52,7 +52,7 @@ def evaluate(
     """Evaluates a network on a set with ground truth: EPE, RMSE, and the shares of bad pixels.
 
     Every figure is given per pixel (each pixel counts the same) and per image (each image does), over all known
-    pixels, those that both cameras see (noc) and the others (occ), objects (fg) and background (bg), where the set
+    pixels, those that both cameras see (noc) and the others (hidden), objects (fg) and background (bg), where the set
     knows. D1 is the share of errors above 3 pixels and 5 % of the truth, bad-N of those above N pixels.
 
     Args:
@@ -180,7 +180,7 @@ def zero_shot_table(documents: list[dict]) -> Table:
     measures = {(entry.data, entry.split): entry.measures for entry in ZERO_SHOT}
     for document in documents:
         name = f"{document['data']} {document['split']}"
-        regions = {key: own for key, own in document["regions"].items() if key in ("all", "noc", "occ")}
+        regions = {key: own for key, own in document["regions"].items() if key in ("all", "noc", "hidden")}
         for region, own in regions.items():
             for measure in measures[document["data"], document["split"]]:
                 cells = [_shown(key, own[mean][key]) for key in (measure, "epe") for mean in ("per_pixel", "per_image")]

@@ -249,7 +249,7 @@ def check_metric(metric: str, dataset: StereoDataset) -> None:
             f"validation.metric is {metric!r}; it is made of a region ({', '.join(REGIONS)}), per_pixel or per_image, "
             f"and a figure ({', '.join(FIGURES)}), such as all.per_pixel.epe"
         )
-    mask = {"noc": "visible", "occ": "visible", "fg": "foreground", "bg": "foreground"}.get(region)
+    mask = {"noc": "visible", "hidden": "visible", "fg": "foreground", "bg": "foreground"}.get(region)
     if mask and dataset.files and not any(getattr(files, mask) for files in dataset.files):
         raise ValueError(f"validation.metric is {metric!r}, and validation_data does not tell what is {region}")
 
