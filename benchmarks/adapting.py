@@ -2,9 +2,10 @@
 
 "finetune" learns from three of six crops of Scene Flow's FlyingThings3D pair, where its folder is given, those of one
 colour on a chessboard; on each of the others in turn it chooses the best weights, and is tried on the two that are
-left, of which the means are told. "adapt" learns without ground truth from rendered pairs of a camera whose style no
-training had (grey of weak contrast, vignette, noise), and is tried on others of them; "selftrain" learns what the
-network answers itself to these, before or after "adapt". Nothing is chosen on what they are tried on.
+left, of which the means are told. It also learns from rendered pairs of a camera whose style no training had (grey of
+weak contrast, vignette, noise), chooses by some of them, and is tried on others. "adapt" learns from the same without
+ground truth; "selftrain" learns what the network answers itself to these, before or after "adapt". Nothing is chosen on
+what they are tried on.
 
     python -m benchmarks.adapting [SCENEFLOW] [--steps N]
 """
@@ -33,7 +34,7 @@ from stereohg.training.recipes import load_recipe
 
 LARGEST = 192  # disparities beyond do not count, pixels
 HEIGHT, WIDTH = 256, 576
-LEARNED, TRIED, UNSEEN_SEED = 24, 12, 246813579
+LEARNED, TRIED, CHOOSING, UNSEEN_SEED = 24, 12, 6, 246813579
 RESULT = Path(__file__).parent / "results" / "adapting.json"
 
 
@@ -50,6 +51,9 @@ def main() -> None:
             results |= finetuned(before, chessboard(options.sceneflow), folder, options.steps)
         camera = StrangeCamera()
         learned, tried = ([camera[index] for index in own] for own in (range(LEARNED), range(LEARNED, LEARNED + TRIED)))
+        chosen_by = [camera[LEARNED + TRIED + index] for index in range(CHOOSING)]
+        tuned = learn(folder / "strange", "finetune", before, learned, options.steps, chosen_by)
+        results[f"finetune, {TRIED} unseen pairs of a strange camera"] = compared(before, tuned, tried)
         adapted = learn(folder, "adapt", before, learned, options.steps)
         results[f"adapt, {TRIED} unseen pairs of a strange camera"] = compared(before, adapted, tried)
         for name, own in (("selftrain", before), ("adapt + selftrain", adapted)):

@@ -29,7 +29,7 @@ from stereohg.models.quantities import quantities
 from stereohg.models.weights import bundled_names, read_card
 from stereohg.training.config import Augmentation, LossConfig, StereoModelConfig
 from stereohg.training.recipes import list_recipes, load_recipe
-from tests import guides, hub, runs
+from tests import guides, hub, runs, trees
 from tests.guides import PAGES, ROOT, Block, Command, Shelf
 
 README = (ROOT / "README.md").read_text()
@@ -324,12 +324,18 @@ def check_own_network(names: dict, place: Path) -> None:
     assert trained.architecture == "tiny" and (place / "run" / "tiny.safetensors").is_file()
 
 
+def check_rectification(names: dict, place: Path) -> None:
+    assert names["left"].shape == names["right"].shape == (trees.HEIGHT, trees.WIDTH, 3)
+    assert stereohg.read_calibration(place / "of_rectified.yml").baseline == pytest.approx(0.12)
+
+
 CHECKS: dict[str, Callable[[dict, Path], None]] = {
     "to_depth(": check_prediction,
     'create_model("gwcnet_gc"': check_network,
     "class Tiny(": check_own_network,
     "predictor(": check_predictor,
     "read_calibration(": check_depth,
+    "Rectifier(": check_rectification,
     'card["recognised"]': check_recognition,
     "save_published(": check_forms,
     "model = train(": check_run,
