@@ -216,16 +216,13 @@ def save_figures(
     count: int,
     pages: bool = False,
 ) -> list[Path]:
-    """Pictures of the pairs with the largest mean error, worst first, in the place of earlier ones: their paths.
+    """Pictures of the pairs with the largest mean error, worst first; returns their paths.
 
     Each has, from the top: left, prediction, truth (black where it does not count) and error (black 0, yellow 5 px).
     With ``pages`` there is a page to look at as well, whose confidence is that of the picture as it is, unfilled.
     """
     worst = sorted(evaluation.pairs, key=lambda pair: -pair.sums["all"].figures()["epe"])[:count]
     paths = []
-    for earlier in Path(folder).glob("[0-9][0-9][0-9]_*"):
-        if earlier.suffix in (".png", ".html"):
-            earlier.unlink()
     for rank, result in enumerate(worst, 1):
         whole = dataset.read(result.index)
         pair = _prepare(whole, result.index, evaluation.protocol)

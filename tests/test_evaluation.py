@@ -386,6 +386,23 @@ def test_table_json_csv_and_figures(kitti, stand_in, capsys):
         assert figure.size == (96, 4 * 48)
 
 
+def test_figures_of_an_earlier_evaluation_go(kitti, stand_in):
+    folder = kitti / "out" / "kitti2015_training_worst"
+    assert command("kitti2015", kitti, output=kitti / "out", figures=2) == 0
+    (folder / "notes.txt").touch()
+    assert len(list(folder.iterdir())) == 3
+    assert command("kitti2015", kitti, output=kitti / "out", figures=1) == 0
+    first, notes = sorted(path.name for path in folder.iterdir())
+    assert first.startswith("001_") and notes == "notes.txt"
+
+
+def test_a_scene_that_cannot_be_kept_is_named(tmp_path, stand_in, capsys):
+    (tmp_path / "file").touch()
+    keep = {"length": 1, "height": 64, "width": 64, "max_disp": 20, "keep": str(tmp_path / "file" / "x")}
+    with pytest.raises(ValueError, match="of 1 pairs none gives a figure .*scene_0: .*Not a directory"):
+        command("synthetic", None, options=keep)
+
+
 def test_options_of_the_set_by_the_command(kitti, stand_in):
     assert command("kitti2015", kitti, options={"ground_truth": "noc"}, output=kitti / "out") == 0
     (own,) = json.loads((kitti / "out" / "metrics.json").read_text())["sets"]

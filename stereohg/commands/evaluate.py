@@ -133,6 +133,8 @@ def evaluate(
         console.print(f"written: {output / 'metrics.json'}", soft_wrap=True)
         for title, result, dataset in evaluated:  # a bad calibration, which pages read, must not lose what is measured
             folder = output / f"{title.replace(' ', '_')}_worst"
+            if figures:
+                _remove_figures(folder)
             for path in save_figures(result, predictor, dataset, folder, figures, html):
                 console.print(f"figure: {path}", soft_wrap=True)
     failed = any(pair.failed for _, result, _ in evaluated for pair in result.skipped)
@@ -187,6 +189,13 @@ def zero_shot_table(documents: list[dict]) -> Table:
                 table.add_row(name, region, _heading(measure), *cells)
                 name = ""
     return table
+
+
+def _remove_figures(folder: Path) -> None:
+    """Those of an earlier evaluation, which would stay among this one's."""
+    for path in folder.glob("[0-9][0-9][0-9]_*"):
+        if path.suffix in (".png", ".html"):
+            path.unlink()
 
 
 def tell_left_out(result: Evaluation, title: str, console: Console) -> None:

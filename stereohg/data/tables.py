@@ -4,8 +4,6 @@ import csv
 import io
 from pathlib import Path
 
-SURPLUS = ""  # no column has that name
-
 
 def read_text(path: Path) -> str:
     """The file as UTF-8, without a byte order mark; ValueError where it is in another encoding."""
@@ -21,11 +19,11 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
     Raises:
         ValueError: a line has more cells than there are columns, as decimal commas make of it, or no end.
     """
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restkey=SURPLUS, skipinitialspace=True)
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), skipinitialspace=True)
     lines = []
     try:
         for row in reader:
-            surplus = row.pop(SURPLUS, [])
+            surplus = row.pop(None, [])  # where DictReader puts them
             if any(cell.strip() for cell in surplus):
                 raise ValueError(
                     f"{path}, line {reader.line_num} has {len(row) + len(surplus)} cells, and the first line names"

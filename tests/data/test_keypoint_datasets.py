@@ -344,6 +344,8 @@ def test_a_box_of_no_picture_and_decimal_commas_are_told(tmp_path):
     (tmp_path / "b.csv").write_text("image,x,y,width,height\n,1,2,3,4\n")
     with pytest.raises(ValueError, match="line 2: whose box is it"):
         read_boxes(tmp_path / "b.csv")
+    (tmp_path / "b.csv").write_text(",image,x,y,width,height\n0,a.png,1,2,3,4\n")  # numbered, as pandas writes it
+    assert read_boxes(tmp_path / "b.csv") == {"a.png": [(1, 2, 3, 4)]}
     (tmp_path / "b.csv").write_text("image,x,y,width,height\na.png,1,5,2,5,30,0,40,0\n")
     with pytest.raises(ValueError, match="line 2 has 9 cells, .* 5 columns; are there decimal commas"):
         read_boxes(tmp_path / "b.csv")

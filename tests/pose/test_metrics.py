@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -154,6 +155,15 @@ def test_oks_of_a_json_of_ones_own(tmp_path):
     path.write_text(json.dumps(document))
     with pytest.raises(ValueError, match="val2017.json: annotation 1 has no area, by which OKS is measured; add it"):
         check_measure("oks", CocoKeypoints(tmp_path))
+
+
+def test_measures_that_a_set_cannot_have_are_told_at_once(tmp_path):
+    dataset = CocoKeypoints(trees.coco(tmp_path))
+    with pytest.raises(ValueError, match="there is no measure 'elbow' of PCK"):
+        check_measure("elbow", dataset)
+    dataset.skeleton = replace(dataset.skeleton, torso=None)
+    with pytest.raises(ValueError, match="has no torso; take the measure 'person'"):
+        check_measure("torso", dataset)
 
 
 def test_oks_errors(tmp_path, monkeypatch):

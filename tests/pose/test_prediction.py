@@ -411,6 +411,9 @@ def test_predict_command_for_one_picture(tmp_path, weights, capsys):
     trees.save_pictures(tmp_path, "a.jpg")
     assert main(["pose", "predict", str(tmp_path), "-o", str(tmp_path), *options]) == 1
     assert "two pictures named 'a'" in capsys.readouterr().err
+    trees.save_pictures(tmp_path / "numbers", "0007.jpg", "7.jpg")
+    assert main(["pose", "predict", str(tmp_path / "numbers"), "-o", str(tmp_path / "out"), *options]) == 1
+    assert "two pictures of the number 7, in COCO's form" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(
