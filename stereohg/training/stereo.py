@@ -102,7 +102,8 @@ class StereoTask:
         for name, is_set in (("loss.coarse", self.config.loss.coarse), ("window", self.config.window)):
             if is_set and not network.coarse_levels:
                 raise ValueError(f"{name} is of use to hgstereo, which has coarse answers, alone; leave it out")
-        check_heads(count_heads(network), self.config.loss.heads)
+        if (heads := count_heads(network)) is not None:
+            check_heads(heads, self.config.loss.heads)
         for name, size in (("augmentation.crop", self.config.augmentation.crop), ("window", self.config.window)):
             if size is not None and (size.height % network.multiple or size.width % network.multiple):
                 raise ValueError(
@@ -234,11 +235,14 @@ class StereoTask:
             network.max_disp = trained
 
 
-def count_heads(network: nn.Module) -> int:
-    """Of training, found on a device where nothing is computed."""
+def count_heads(network: nn.Module) -> int | None:
+    """Of training, found on a device where nothing is computed; None of a network that asks for values there."""
     image = torch.zeros(2, 3, 2 * network.multiple, 4 * network.multiple, device="meta")
-    with torch.no_grad():
-        return len(deepcopy(network).to("meta").train()(image, image))
+    try:
+        with torch.no_grad():
+            return len(deepcopy(network).to("meta").train()(image, image))
+    except (NotImplementedError, RuntimeError, TypeError):  # the first step will tell
+        return None
 
 
 def check_metric(metric: str, dataset: StereoDataset) -> None:

@@ -18,7 +18,7 @@ from stereohg.training.config import Augmentation, DataConfig, LossConfig, Stere
 from stereohg.training.initial import training_before
 from stereohg.training.recipes import load_recipe
 from stereohg.training.self_supervision import SelfSupervisedTask
-from stereohg.training.stereo import StereoTask, start
+from stereohg.training.stereo import StereoTask, count_heads, start
 from stereohg.training.tasks import make_task
 from stereohg.training.windows import Window
 from tests import runs, trees
@@ -144,6 +144,14 @@ def test_settings_that_do_not_fit_the_network_are_told_before_the_first_step(tmp
     ):
         with pytest.raises(ValueError, match=told):
             task(**changes).network()
+
+
+@pytest.mark.parametrize("value", [lambda x: x.sum().item(), lambda x: x.numpy(), lambda x: bool(x.sum() > 0)])
+def test_a_network_whose_forward_asks_for_values_can_be_trained(monkeypatch, value):
+    network = create_model("hgstereo_s", max_disp=32)
+    assert count_heads(network) == 2
+    monkeypatch.setattr(network, "forward", lambda left, right: value(left))
+    assert count_heads(network) is None
 
 
 def test_the_coarse_answer_is_learnt_where_that_is_asked_for():
