@@ -153,7 +153,7 @@ def published_answer(name: str, weights: dict[str, Tensor], left: Tensor, right:
 
 
 def own_answer(network: nn.Module, left: Tensor, right: Tensor, half: bool) -> Tensor:
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+    with torch.inference_mode(), torch.autocast(left.device.type, torch.bfloat16, enabled=half):
         return network(left, right)[-1]
 
 
@@ -175,7 +175,7 @@ def training(name: str, size: tuple[int, int], form: str) -> Step:
 
 
 def own_step(task: StereoTask, network: nn.Module, optimiser, batch: StereoBatch, half: bool) -> None:
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+    with torch.autocast(batch.left.device.type, torch.bfloat16, enabled=half):
         loss = task.losses(network, batch, task.counts(batch))[0]
     loss.backward()
     optimiser.step()

@@ -138,7 +138,7 @@ def expected(similarity: Tensor, max_disp: int, repeats: bool = False) -> Tensor
     height, width = similarity.shape[-2:]
     full = F.interpolate(similarity, (max_disp, 4 * height, 4 * width), mode="trilinear", align_corners=align_corners)
     probability = F.softmax(full[:, 0], 1)
-    levels = torch.arange(max_disp, dtype=probability.dtype).view(1, -1, 1, 1)
+    levels = torch.arange(max_disp, dtype=probability.dtype, device=probability.device).view(1, -1, 1, 1)
     if repeats:
         levels = levels.repeat(len(probability), 1, 4 * height, 4 * width)
     return (probability * levels).sum(1)

@@ -131,6 +131,7 @@ class Run:
         self._resume()
         self.forward, self.optimiser = self.accelerator.prepare(forward, self.optimiser)
         self.buffers = Buffers(self.network)
+        self.tries_kernels = torch.backends.cudnn.benchmark
         self.reader: Iterator | None = None
         self.unread = 0  # of this process, since the last step
         self.stops = False
@@ -200,6 +201,7 @@ class Run:
 
     def begin(self, step: int) -> None:
         """Sets the step's learning rate, and keeps what a bad step would spoil."""
+        torch.backends.cudnn.benchmark = True  # crops are all alike: an eighth of a step's time
         self.buffers.keep()
         config = self.config
         self.rate = config.optimiser.learning_rate * rate_factor(config.schedule, step, self.steps, self.plan.per_epoch)
@@ -272,6 +274,7 @@ class Run:
 
     def after(self, step: int, parts: list, measures: Tensor, norm: Tensor) -> bool:
         """What is due after so many steps; whether the run is to stop here."""
+        torch.backends.cudnn.benchmark = self.tries_kernels  # of other sizes each would be tried anew
         self.optimiser.zero_grad(set_to_none=True)
         self.progress.step = step
         if norm.isfinite():

@@ -94,7 +94,7 @@ class StereoCamera:
         columns = torch.arange(self.width, device=device) + (x - (self.width - 1) / 2)
         rows = torch.arange(self.height, device=device) + (y - (self.height - 1) / 2)
         rows = rows[None, :, None] + (self.offset[:, None, None] if is_right else 0.0)
-        return Rays(1.0 if is_right else 0.0, columns[None, None] / focal, rows / focal)
+        return Rays(self.focal.new_tensor(float(is_right)), columns[None, None] / focal, rows / focal)
 
 
 def shade(scenes: Primitives, atlas: Atlas, rays: Rays, focal: Tensor, depth: Tensor, slot: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ def shade(scenes: Primitives, atlas: Atlas, rays: Rays, focal: Tensor, depth: Te
     axes, size = of_slot(scenes.axes), of_slot(scenes.size)
     depth = torch.where(depth.isfinite(), depth, 1e6)
     ray = torch.stack(torch.broadcast_tensors(rays.x, rays.y, torch.ones_like(depth)), 1)  # (B,3,H,W)
-    eye = depth.new_tensor([rays.eye, 0, 0])[:, None, None]
+    eye = rays.eye * depth.new_tensor([1, 0, 0])[:, None, None]
     met = eye + depth.unsqueeze(1) * ray
     place = torch.einsum("bijhw,bjhw->bihw", axes, met - of_slot(scenes.centre))
     unit = place / size

@@ -32,9 +32,12 @@ class KeptScenes:
                 return Scene(**kept)
         except (FileNotFoundError, BadZipFile, EOFError, ValueError, TypeError):  # never rendered, or damaged
             scene = self.scenes[index]
-            with replacing(path) as part:
-                np.savez(part, **{field.name: getattr(scene, field.name) for field in fields(scene)})
+            self.keep(index, scene)
             return scene
+
+    def keep(self, index: int, scene: Scene) -> None:
+        with replacing(self.path(index)) as part:
+            np.savez(part, **{field.name: getattr(scene, field.name) for field in fields(scene)})
 
     def path(self, index: int) -> Path:
         """Where a scene lies or would lie."""

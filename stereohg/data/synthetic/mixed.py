@@ -14,6 +14,10 @@ class SyntheticMix(SyntheticRooms):
     """Two rooms, then one pile of surfaces, and so on; ``SyntheticMix()[7]`` is the same pair everywhere."""
 
     def __getitem__(self, index: int) -> Scene:
-        if index % LAYERED_OF == LAYERED_OF - 1:
+        if self.is_layered(index):
             return SyntheticStereo(self.height, self.width, self.seed, self.max_disp, self.asymmetry)[index]
         return super().__getitem__(index)
+
+    @staticmethod
+    def is_layered(index: int) -> bool:
+        return index % LAYERED_OF == LAYERED_OF - 1

@@ -6,10 +6,12 @@ import numpy as np
 
 from stereohg.data.samples import OnError
 from stereohg.data.stereo import Listing, StereoDataset, StereoSample, Transform
+from stereohg.data.synthetic.ahead import render_ahead
 from stereohg.data.synthetic.kept import KeptScenes
 from stereohg.data.synthetic.mixed import SyntheticMix
 from stereohg.data.synthetic.rooms import SyntheticRooms
 from stereohg.data.synthetic.scenes import SyntheticStereo
+from stereohg.devices import choose_device
 
 SCENES = {"layers": SyntheticStereo, "rooms": SyntheticRooms, "mixed": SyntheticMix}
 
@@ -54,6 +56,7 @@ def synthetic_pairs(
     asymmetry: float = 1.0,
     scenes: str = "layers",
     keep: str | Path | None = None,
+    device: str | None = None,
     transform: Transform | None = None,
     seed: int = 0,
     on_error: OnError = "raise",
@@ -61,12 +64,21 @@ def synthetic_pairs(
     """Rendered scenes ("layers", "rooms" or "mixed"), so many an epoch; see ``stereohg.data.synthetic``.
 
     Every epoch has scenes of its own; with a folder to ``keep`` them in, those of the first come back in every other,
-    which takes no time and eleven bytes a pixel of disk. There is no file that could be at fault.
+    which takes no time and eleven bytes a pixel of disk. Those that are not there yet a ``device`` renders, such as
+    "cuda", all of them before the first is asked for. There is no file that could be at fault.
 
     Raises:
-        ValueError: there are no such scenes.
+        ValueError: there are no such scenes; or a device that is not here, or that has nothing to render or nowhere to
+            keep it.
     """
     if scenes not in SCENES:
         raise ValueError(f"scenes is {scenes!r}; it must be {', '.join(SCENES)}")
     source = SCENES[scenes](height, width, seed, max_disp, asymmetry)
-    return SyntheticPairs(KeptScenes(source, Path(keep)) if keep else source, length, transform, seed)
+    if keep is None and device is None:
+        return SyntheticPairs(source, length, transform, seed)
+    if keep is None or device is not None and not isinstance(source, SyntheticRooms):
+        raise ValueError(f"device is {device!r}; it renders scenes=rooms or mixed, and needs a folder to keep them in")
+    kept = KeptScenes(source, Path(keep))
+    if device is not None:
+        render_ahead(kept, length, str(choose_device(device)))
+    return SyntheticPairs(kept, length, transform, seed)

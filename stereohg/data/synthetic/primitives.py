@@ -8,7 +8,10 @@ Shapes: B scenes, P slots, H height, W width; depth (B,H,W) in baselines, infini
 and Y (H,) of each scene: (B,1,W) and (B,H,1).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -58,7 +61,7 @@ class Primitives:
 class Rays:
     """From a camera ``eye`` baselines right of the left one through pixels: X (B,1,W), Y (B,H,1)."""
 
-    eye: float
+    eye: Tensor | float
     x: Tensor
     y: Tensor
 
@@ -74,6 +77,8 @@ def first_met(scenes: Primitives, rays: Rays, masks: Tensor) -> tuple[Tensor, Te
         rays: of one camera.
         masks: (M,S,S) bool, which part of a card there is.
     """
+    if rays.x.device.type == "cuda":
+        return _compiled()(scenes, rays, masks)
     batch, height, width = rays.x.shape[0], rays.y.shape[1], rays.x.shape[2]
     depth = rays.x.new_full((batch, height, width), torch.inf)
     slot = torch.zeros(batch, height, width, dtype=torch.long, device=depth.device)
@@ -87,6 +92,25 @@ def first_met(scenes: Primitives, rays: Rays, masks: Tensor) -> tuple[Tensor, Te
         depth[here] = torch.where(nearer, met, depth[here])
         slot[here] = torch.where(nearer, p, slot[here])
     return depth, slot
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> Callable[[Primitives, Rays, Tensor], tuple[Tensor, Tensor]]:
+    return torch.compile(_met_at_once, dynamic=False)
+
+
+def _met_at_once(scenes: Primitives, rays: Rays, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """``first_met`` without windows: what a GPU does in a kernel for each kind once it is compiled."""
+    rays = Rays(rays.eye, rays.x.unsqueeze(1), rays.y.unsqueeze(1))
+    depths, slots, start = [], [], 0
+    for kind, same in groupby(scenes.kinds):
+        stop = start + len(list(same))
+        depth, slot = _depth(scenes, slice(start, stop), kind, rays, masks).min(1)
+        depths.append(depth)
+        slots.append(slot + start)
+        start = stop
+    depth, first = torch.stack(depths).min(0)
+    return depth, torch.stack(slots).gather(0, first.unsqueeze(0)).squeeze(0)
 
 
 def _windows(scenes: Primitives, rays: Rays) -> list[list[int]]:
@@ -112,8 +136,8 @@ def _windows(scenes: Primitives, rays: Rays) -> list[list[int]]:
     return torch.stack(ends, 1).long().tolist()
 
 
-def _depth(scenes: Primitives, p: int, kind: int, rays: Rays, masks: Tensor) -> Tensor:
-    """(B,H,W), infinite where the ray misses."""
+def _depth(scenes: Primitives, p: int | slice, kind: int, rays: Rays, masks: Tensor) -> Tensor:
+    """(B,H,W), infinite where the ray misses; of a slice of slots (B,P,H,W), for rays' X (B,1,1,W) and Y (B,1,H,1)."""
     origin, direction = _local(scenes, p, rays)
     if kind in (ROOM, BOX):
         near, far = _slabs(origin, direction, (0, 1, 2))
@@ -126,7 +150,7 @@ def _depth(scenes: Primitives, p: int, kind: int, rays: Rays, masks: Tensor) -> 
         inside = (u.abs() < 1) & (v.abs() < 1)
         side = masks.shape[-1]
         column, row = (((w.clamp(-1, 1) + 1) * (side / 2)).long().clamp_(max=side - 1) for w in (u, v))
-        inside &= masks[scenes.mask[:, p, None, None], row, column]
+        inside &= masks[scenes.mask[:, p, ..., None, None], row, column]
         return _where(inside, depth)
     round_axes = (0, 1, 2) if kind == ELLIPSOID else (0, 2)
     a = sum(direction[i] ** 2 for i in round_axes)
@@ -142,15 +166,17 @@ def _depth(scenes: Primitives, p: int, kind: int, rays: Rays, masks: Tensor) -> 
     return _where(hits, near)
 
 
-def _local(scenes: Primitives, p: int, rays: Rays) -> tuple[list[Tensor], list[Tensor]]:
-    """Origin, three of (B,1,1), and direction, three of (B,H,W), in the unit frame of a slot."""
+def _local(scenes: Primitives, p: int | slice, rays: Rays) -> tuple[list[Tensor], list[Tensor]]:
+    """Origin, three of (B,1,1), and direction, three of (B,H,W), in the unit frame of a slot, or of several."""
     axes, size, centre = scenes.axes[:, p], scenes.size[:, p], scenes.centre[:, p]
-    scaled = (axes / size.unsqueeze(-1)).unsqueeze(-1).unsqueeze(-1)  # (B,3,3,1,1)
-    eye = centre.new_tensor([rays.eye, 0, 0])
-    start = torch.einsum("bij,bj->bi", axes, eye - centre) / size
-    origin = [start[:, i, None, None] for i in range(3)]
-    direction = [scaled[:, i, 0] * rays.x + (scaled[:, i, 1] * rays.y + scaled[:, i, 2]) for i in range(3)]
-    return origin, direction
+    scaled = (axes / size.unsqueeze(-1))[..., None, None]  # (B,3,3,1,1)
+    eye = rays.eye * centre.new_tensor([1, 0, 0])
+    start = torch.einsum("...ij,...j->...i", axes, eye - centre) / size
+    origin = [start[..., i, None, None] for i in range(3)]
+    across, down, ahead = (scaled[..., i, :, :] for i in range(3))  # (B,3,1,1)
+    rows = down * rays.y.unsqueeze(-3) + ahead  # (B,3,H,1)
+    direction = (across * rays.x.unsqueeze(-3) + rows).unbind(-3)
+    return origin, list(direction)
 
 
 def _slabs(origin: list[Tensor], direction: list[Tensor], axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:

@@ -13,8 +13,9 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+import torch
 
-from stereohg.data.synthetic.scene import Scene, expose, occlusion, vertical_offset
+from stereohg.data.synthetic.scene import Scene, as_scenes, draw_cameras, occlusion, photograph, vertical_offset
 from stereohg.data.synthetic.silhouettes import SHARES, SILHOUETTES, lattice, poles
 from stereohg.data.synthetic.surfaces import Surface, render
 from stereohg.data.synthetic.textures import load_textures
@@ -49,11 +50,13 @@ class SyntheticStereo:
         random = np.random.default_rng((self.seed, index))
         surfaces = _compose(random, self.height, self.width, self.max_disp, self.textures)
         offset = vertical_offset(random, self.asymmetry)
-        left, disparity = render(surfaces, self.height, self.width, is_right=False, offset=0.0)
-        right, right_disparity = render(surfaces, self.height, self.width, is_right=True, offset=offset)
-        occluded = occlusion(disparity, right_disparity, offset)
-        left, right = expose(random, left, right, self.asymmetry)
-        return Scene(left, right, disparity, occluded)
+        (left, disparity), (right, right_disparity) = (
+            (torch.from_numpy(x).unsqueeze(0) for x in render(surfaces, self.height, self.width, is_right, rows))
+            for is_right, rows in ((False, 0.0), (True, offset))
+        )
+        occluded = occlusion(disparity, right_disparity, torch.tensor([offset]))
+        cameras = draw_cameras(random, offset, self.asymmetry)
+        return as_scenes(*photograph([cameras], left, right), disparity, occluded)[0]
 
 
 def _compose(random, height: int, width: int, max_disp: float, textures: list[np.ndarray]) -> list[Surface]:
