@@ -5,6 +5,7 @@ At level d the left pixel x meets the right pixel x - d; where x < d there is no
 """
 
 from contextlib import nullcontext
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -104,8 +105,11 @@ def add_concat_volume_conv(total: Tensor, left: Tensor, right: Tensor, weight: T
 
 
 def _with_levels_added(total: Tensor, maps: list["_ConvMaps"]) -> Tensor:
-    for d, own in enumerate(maps):
-        own.add_level(total[:, :, d], d)
+    first = 0
+    for own, same in groupby(maps):
+        stop = first + len(list(same))
+        own.add_levels(total[:, :, first:stop], first)
+        first = stop
     return total
 
 
@@ -145,18 +149,27 @@ class _ConvMaps:
         right = torch.cat((self.moved[..., first - d + 2 : end - 1], self.moved_last[..., end - 1 : end]), -1)
         return F.pad(left + right, (first, 0))
 
-    def add_level(self, total: Tensor, d: int) -> None:
-        """Adds ``level(d)`` in place, by columns: those beyond the diagonal at once, the others one by one."""
-        width = self.beyond.shape[-1]
-        at_once = slice(d + 2, max(width - 1, d + 2))
-        columns = total[..., at_once]
-        columns.add_(self.beyond[..., at_once]).add_(self.moved[..., 4 : 4 + columns.shape[-1]])
-        of_left = (*self.diagonal, self.beyond)
-        for x in {*range(max(0, d - 2), min(d + 2, width)), width - 1}:
-            u = x - d + 2
-            if u >= 0:
-                right = self.moved_last if x == width - 1 else self.moved
-                total[..., x] += of_left[min(u, 4)][..., x] + right[..., u]
+    def add_levels(self, total: Tensor, first: int) -> None:
+        """Adds ``level(first)``, ``level(first + 1)``, ... in place: total (B,K,n,H,W).
+
+        Level by level only what is beyond the diagonal; the columns beside it, and the last one, of all levels at once.
+        """
+        count, width = total.shape[2], total.shape[4]
+        for i, start in enumerate(range(first + 2, first + count + 2)):
+            columns = slice(start, max(width - 1, start))
+            level = total[:, :, i, :, columns]
+            level.add_(self.beyond[..., columns]).add_(self.moved[..., 4 : 4 + level.shape[-1]])
+        for u, left in zip((-2, -1, 0, 1), self.diagonal, strict=True):
+            near = total.diagonal(first + u, 2, 4)  # of each level the column x = d + u
+            start = max(0, first + u)
+            near.add_(left[..., start : start + near.shape[-1]])
+            near[..., : max(0, width - 1 - start)].add_(self.moved[..., u + 2 : u + 3])
+        last = total[..., -1]
+        is_beyond = slice(0, max(0, min(first + count, width - 2) - first))
+        last[:, :, is_beyond].add_(self.beyond[..., -1].unsqueeze(2))
+        end = max(0, width + 2 - first)  # of the moved map, which each level sees to a column earlier
+        right = self.moved_last[..., max(0, end - count) : end].flip(-1).transpose(2, 3)
+        last[:, :, : right.shape[2]].add_(right)
 
 
 class _GroupwiseVolume(torch.autograd.Function):

@@ -7,9 +7,20 @@ import pytest
 import torch
 
 from stereohg.data.registry import create_dataset
-from stereohg.data.synthetic import SyntheticMix, SyntheticRooms, SyntheticStereo
+from stereohg.data.synthetic import KeptScenes, SyntheticMix, SyntheticRooms, SyntheticStereo
+from stereohg.data.synthetic.ahead import AT_ONCE, render_ahead
 from stereohg.data.synthetic.camera import Atlas, StereoCamera
-from stereohg.data.synthetic.primitives import BOX, CARD, CYLINDER, ELLIPSOID, ROOM, Primitives, Rays, first_met
+from stereohg.data.synthetic.primitives import (
+    BOX,
+    CARD,
+    CYLINDER,
+    ELLIPSOID,
+    ROOM,
+    Primitives,
+    Rays,
+    first_met,
+    met_at_once,
+)
 from stereohg.data.synthetic.rooms import KINDS, Builder, load_atlas, stack
 from tests.data.test_synthetic import warped_right
 
@@ -106,6 +117,39 @@ def test_windows_leave_nothing_out(index):
     torch.testing.assert_close(torch.cat([part[0] for part in parts], 1), depth)
     assert torch.equal(torch.cat([part[1] for part in parts], 1), slot)
     assert depth.isfinite().all()  # a room has no holes
+
+
+def test_a_gpu_meets_the_same():
+    """What it compiles, of two scenes, beside the windows of the CPU."""
+    scenes = stack([Builder(np.random.default_rng(seed), 48, 96, 30).build() for seed in (1, 2)])
+    columns, rows = torch.linspace(-0.5, 0.5, 96), torch.linspace(-0.3, 0.3, 48)
+    rays = Rays(torch.tensor(1.0), columns.expand(2, 1, 96), rows[None, :, None].expand(2, 48, 1))
+    depth, slot = first_met(scenes, rays, load_atlas().masks)
+    at_once = met_at_once(scenes, rays, load_atlas().masks)
+    assert torch.equal(at_once[0], depth) and torch.equal(at_once[1], slot)
+    assert len(slot.unique()) > 5
+
+
+def test_scenes_rendered_ahead_are_those_of_later(tmp_path):
+    """More than a device renders at once, every third a pile of surfaces, and one that is there already."""
+    mixed = SyntheticMix(48, 96, max_disp=30)
+    kept, length = KeptScenes(mixed, tmp_path), 3 * AT_ONCE // 2 + 3
+    kept.keep(0, mixed[1])
+    render_ahead(kept, length, "cpu", processes=1)
+    assert all(kept.path(index).exists() for index in range(length))
+    assert np.array_equal(kept[0].left, mixed[1].left)
+    for index in (1, 2, length - 1):
+        for field in fields(mixed[index]):
+            np.testing.assert_allclose(getattr(kept[index], field.name), getattr(mixed[index], field.name), atol=1e-3)
+
+
+def test_a_device_renders_rooms_into_a_folder(tmp_path):
+    small = dict(length=2, height=48, width=96, max_disp=30)
+    for options in (dict(scenes="rooms"), dict(keep=tmp_path), dict(scenes="layers", keep=tmp_path)):
+        with pytest.raises(ValueError, match="device is 'cpu'; it renders scenes=rooms or mixed, and needs a folder"):
+            create_dataset("synthetic", device="cpu", **small, **options)
+    with pytest.raises(ValueError, match="device is 'cuda:7', which is not here"):
+        create_dataset("synthetic", device="cuda:7", scenes="rooms", keep=tmp_path, **small)
 
 
 def test_scenes_of_a_batch_do_not_meet():

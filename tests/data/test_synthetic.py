@@ -5,10 +5,12 @@ from dataclasses import fields, replace
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stereohg.data.synthetic import PHOTOGRAPHS, SyntheticStereo, photograph_hashes, textures
+from stereohg.data.synthetic.scene import Cameras, photograph
 from stereohg.data.synthetic.surfaces import Surface, left_of
 
 SCENES = SyntheticStereo(height=128, width=256, max_disp=96, asymmetry=0)
@@ -96,6 +98,25 @@ def test_cameras_differ_only_as_much_as_asked():
     visible = ~ideal.occluded
     apart = [np.abs(warped_right(scene) - scene.left)[visible].mean() for scene in (ideal, real)]
     assert apart[1] > 2 * apart[0]
+
+
+def test_cameras_in_numbers():
+    """Half the light, the square of it, blur as OpenCV has it, and noise of the deviation that is told."""
+    grey = torch.full((1, 64, 64, 3), 100.0)
+    edge = grey.clone()
+    edge[:, :, 32:] = 200.0
+    plain = dict(gain=np.ones((2, 3)), gamma=np.ones(2), blur=np.zeros(2), noise=0.0)
+
+    def taken(view, **own):
+        return photograph([Cameras(0.0, **plain | own, seed=1)], view, grey)[0][0].numpy()
+
+    assert (taken(grey, gain=np.full((2, 3), 0.5)) == 50).all()
+    assert (taken(grey, gamma=np.full(2, 2.0)) == 39).all()  # 255 (100 / 255)^2
+    blurred = cv2.GaussianBlur(edge[0].numpy(), (9, 9), 0.8)
+    np.testing.assert_allclose(taken(edge, blur=np.full(2, 0.8)), blurred, atol=0.6)
+    noise = taken(grey, noise=5.0).astype(float) - 100
+    assert abs(noise.std() - 5) < 0.2 and abs(noise.mean()) < 0.2
+    assert np.array_equal(taken(grey, noise=5.0), noise + 100)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Processes describe the rooms (and render the piles of surfaces, which no GPU doe
 them on disk.
 """
 
+import logging
 import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,8 @@ from stereohg.data.synthetic.kept import KeptScenes
 from stereohg.data.synthetic.mixed import SyntheticMix
 from stereohg.data.synthetic.rooms import Described, SyntheticRooms
 from stereohg.data.workers import prepare_worker
+
+logger = logging.getLogger("stereohg")
 
 AT_ONCE = 16  # scenes that the device renders together
 WAITING = 64  # scenes that wait to be written, at most: each takes eleven bytes a pixel
@@ -29,6 +32,9 @@ def render_ahead(kept: KeptScenes, length: int, device: str, processes: int | No
         processes: that describe; None is as many as there are processors.
     """
     missing = [index for index in range(length) if not kept.path(index).exists()]
+    if not missing:
+        return
+    logger.info(f"rendering {len(missing)} scenes into {kept.folder}")
     count = processes or os.cpu_count() or 1
     context = multiprocessing.get_context("spawn")  # a forked process could not have CUDA's state
     with context.Pool(count, prepare_worker, (0,)) as pool, ThreadPoolExecutor(count) as writers:

@@ -94,13 +94,13 @@ def first_met(scenes: Primitives, rays: Rays, masks: Tensor) -> tuple[Tensor, Te
     return depth, slot
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=1)  # made when it is first wanted: Inductor takes seconds to import
 def _compiled() -> Callable[[Primitives, Rays, Tensor], tuple[Tensor, Tensor]]:
-    return torch.compile(_met_at_once, dynamic=False)
+    return torch.compile(met_at_once, dynamic=False)
 
 
-def _met_at_once(scenes: Primitives, rays: Rays, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """``first_met`` without windows: what a GPU does in a kernel for each kind once it is compiled."""
+def met_at_once(scenes: Primitives, rays: Rays, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """``first_met`` without windows, of all pixels and slots: compiled it is a kernel for each kind."""
     rays = Rays(rays.eye, rays.x.unsqueeze(1), rays.y.unsqueeze(1))
     depths, slots, start = [], [], 0
     for kind, same in groupby(scenes.kinds):
