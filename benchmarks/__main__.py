@@ -8,13 +8,15 @@ The options are those of ``benchmarks.answers``, which is left out without them.
 import subprocess
 import sys
 
+import torch
+
 from benchmarks import tables
 
 BENCHMARKS = ("networks", "large", "motorcycle", "trust", "adapting", "training", "export", "keypoints", "data")
 
 
 def main(options: list[str]) -> None:
-    for name in BENCHMARKS:
+    for name in (*BENCHMARKS, *(["gpu"] if torch.cuda.is_available() else [])):
         subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
     if options:
         subprocess.run([sys.executable, "-m", "benchmarks.answers", *options], check=True)

@@ -1,7 +1,7 @@
 """On a CUDA GPU: the published networks beside the papers' own formulation, hgstereo, and how fast scenes are rendered.
 
-Times are of the device, by its events, by turns, in one process; peak memory is what PyTorch allocates above weights
-and pictures. Both forms run with PyTorch's defaults (convolutions may use TF32).
+Times are taken by turns in one process, until the device has finished; peak memory is what PyTorch allocates above
+weights and pictures. Both forms run with PyTorch's defaults (convolutions may use TF32).
 
     python -m benchmarks.gpu
 """
@@ -16,13 +16,17 @@ from statistics import median
 import torch
 
 from benchmarks.environment import environment
-from benchmarks.networks import FORMS, INFERENCE, LEVELS, OURS_HALF, PUBLISHED, TRAINING, Step, inference, training
+from benchmarks.networks import LEVELS, OURS, OURS_HALF, PUBLISHED, Step, inference, training
 from stereohg import load_model
 from stereohg.data.synthetic import KeptScenes, SyntheticRooms
 from stereohg.data.synthetic.ahead import AT_ONCE, render_ahead
 from stereohg.models.inference import ready_for_inference
 
 REPEATS, WARM_UPS = 10, 3
+NETWORKS = ("psmnet", "gwcnet_g", "gwcnet_gc")
+INFERENCE = [(name, size) for size in ((256, 512), (544, 960)) for name in NETWORKS] + [("psmnet", (384, 1248))]
+TRAINING = [(name, batch) for name in ("psmnet", "gwcnet_gc") for batch in (1, 4)]
+CROP = 256, 512
 HEIGHT, WIDTH, SCENES = 320, 736, 1024
 HGSTEREO = [(384, 1248), (480, 640)]
 RESULT = Path(__file__).parent / "results" / "gpu.json"
@@ -38,17 +42,17 @@ def main() -> None:
 
 
 def every_result() -> Iterator[tuple[str, object]]:
-    for work, cases in ((inference, INFERENCE), (training, TRAINING)):
-        for name, size in cases:
-            what = f"{work.__name__} of {name}, {size[0]}x{size[1]}, {LEVELS} levels, batch 1"
-            with torch.device("cuda"):
-                yield what, compare({form: work(name, size, form) for form in (PUBLISHED, *FORMS_HERE)})
+    for name, (height, width) in INFERENCE:
+        with torch.device("cuda"):
+            steps = {form: inference(name, (height, width), form) for form in (PUBLISHED, OURS, OURS_HALF)}
+        yield f"inference of {name}, {height}x{width}, {LEVELS} levels, batch 1", compare(steps)
+    for name, batch in TRAINING:
+        with torch.device("cuda"):
+            steps = {form: training(name, CROP, form, batch) for form in (PUBLISHED, OURS, OURS_HALF)}
+        yield f"training of {name}, {CROP[0]}x{CROP[1]}, {LEVELS} levels, batch {batch}", compare(steps)
     for height, width in HGSTEREO:
         yield f"inference of hgstereo_s, {height}x{width}, {LEVELS} levels, batch 1", compare(hgstereo(height, width))
     yield f"rendering of rooms, {HEIGHT}x{WIDTH}", rendering()
-
-
-FORMS_HERE = (FORMS[1], OURS_HALF)
 
 
 def compare(steps: dict[str, Step]) -> dict[str, dict[str, float]]:
@@ -100,7 +104,7 @@ def hgstereo(height: int, width: int) -> dict[str, Step]:
         with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=half):
             network(*pair)
 
-    return {form: lambda half=half: step(half) for form, half in zip(FORMS_HERE, (False, True), strict=True)}
+    return {form: lambda half=half: step(half) for form, half in ((OURS, False), (OURS_HALF, True))}
 
 
 def rendering() -> dict[str, float]:

@@ -138,9 +138,9 @@ def published_weights(network: StereoNetwork) -> dict[str, Tensor]:
     return {names[key]: value.clone() for key, value in network.state_dict().items()}
 
 
-def inference(name: str, size: tuple[int, int], form: str) -> Step:
+def inference(name: str, size: tuple[int, int], form: str, batch: int = 1) -> Step:
     network, weights = network_and_weights(name)
-    left, right = torch.randn(2, 1, 3, *size)
+    left, right = torch.randn(2, batch, 3, *size)
     if form == PUBLISHED:
         return partial(published_answer, name, weights, left, right)
     network = ready_for_inference(network)
@@ -157,11 +157,11 @@ def own_answer(network: nn.Module, left: Tensor, right: Tensor, half: bool) -> T
         return network(left, right)[-1]
 
 
-def training(name: str, size: tuple[int, int], form: str) -> Step:
+def training(name: str, size: tuple[int, int], form: str, batch: int = 1) -> Step:
     """Forward, loss, backward and update."""
     network, weights = network_and_weights(name)
-    left, right = torch.randn(2, 1, 3, *size)
-    disparity = 1 + 180 * torch.rand(1, *size)
+    left, right = torch.randn(2, batch, 3, *size)
+    disparity = 1 + 180 * torch.rand(batch, *size)
     if form == PUBLISHED:
         return partial(next, published_forward.train(name, weights, forever((left, right, disparity)), LEVELS))
     config = load_recipe(f"{name}_sceneflow")
@@ -170,8 +170,8 @@ def training(name: str, size: tuple[int, int], form: str) -> Step:
     own.load_state_dict(network.state_dict())
     if config.channels_last:
         with_channels_last(own)
-    batch = StereoBatch(left, right, disparity, torch.ones_like(disparity, dtype=torch.bool), [])
-    return partial(own_step, task, own, make_optimiser(own, config.optimiser), batch, form == OURS_HALF)
+    pairs = StereoBatch(left, right, disparity, torch.ones_like(disparity, dtype=torch.bool), [])
+    return partial(own_step, task, own, make_optimiser(own, config.optimiser), pairs, form == OURS_HALF)
 
 
 def own_step(task: StereoTask, network: nn.Module, optimiser, batch: StereoBatch, half: bool) -> None:
