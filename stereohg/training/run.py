@@ -162,6 +162,7 @@ class Run:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
+        torch.backends.cudnn.benchmark = self.tries_kernels
         self.stopping.__exit__(kind, error, trace)
         if self.reader is not None:
             end_workers(self.reader)

@@ -325,6 +325,33 @@ def test_the_saved_weights_search_as_far_as_they_are_told(tmp_path):
     assert card["arguments"]["max_disp"] == 64 and card["dtype"] == "float16"
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_cudnn_tries_its_kernels_in_steps_alone(tmp_path, monkeypatch, fails):
+    """Of pictures as large as each other; what the process has set is there again, also after an error."""
+    tried = {"losses": [], "validate": []}
+
+    def watched(name):
+        own = getattr(StereoTask, name)
+
+        def method(*arguments):
+            tried[name].append(torch.backends.cudnn.benchmark)
+            if fails:
+                raise RuntimeError("of the step")
+            return own(*arguments)
+
+        return method
+
+    for name in tried:
+        monkeypatch.setattr(StereoTask, name, watched(name))
+    if fails:
+        with pytest.raises(RuntimeError, match="of the step"):
+            runs.run(runs.VALIDATED, tmp_path)
+    else:
+        runs.run(runs.VALIDATED, tmp_path)
+        assert set(tried["validate"]) == {False}
+    assert set(tried["losses"]) == {True} and not torch.backends.cudnn.benchmark
+
+
 def test_what_comes_back_is_the_average(whole):
     network, state = load_model(whole / "hgstereo_s.safetensors"), runs.checkpoint(whole)
     average = {name[7:]: value for name, value in state["average"].items() if name.startswith("module.")}
