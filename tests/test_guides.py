@@ -47,7 +47,7 @@ SHORTER: dict[str, str] = {
     "stereohg train hgstereo ": "--model.weights random --steps 1 --batch_size 1 --workers 0"
     " --validation_data null --model.arguments.max_disp 16"
     " --data.options.height 64 --data.options.width 64 --data.options.max_disp 15"
-    " --augmentation.crop.height 64 --augmentation.crop.width 64 --window null",
+    " --augmentation.crop.height 64 --augmentation.crop.width 64",
     "stereohg train finetune": f"{STEREO} --augmentation.scale null",
     "stereohg train adapt": f"{STEREO} --augmentation.scale null --batch_size 1",
     "stereohg train selftrain": f"{STEREO} --augmentation.scale null --batch_size 1",
