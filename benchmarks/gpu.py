@@ -16,10 +16,10 @@ from statistics import median
 import torch
 
 from benchmarks.environment import environment
-from benchmarks.networks import LEVELS, OURS, OURS_HALF, PUBLISHED, Step, inference, training
+from benchmarks.networks import LEVELS, OURS, OURS_HALF, PUBLISHED, Step, inference, shares, training
 from stereohg import load_model
 from stereohg.data.synthetic import KeptScenes, SyntheticRooms
-from stereohg.data.synthetic.ahead import AT_ONCE, render_ahead
+from stereohg.data.synthetic.prerender import AT_ONCE, prerender
 from stereohg.models.inference import ready_for_inference
 
 REPEATS, WARM_UPS = 10, 3
@@ -33,6 +33,8 @@ RESULT = Path(__file__).parent / "results" / "gpu.json"
 
 
 def main() -> None:
+    if not torch.cuda.is_available():
+        raise SystemExit("this benchmark is of a CUDA GPU, and there is none here")
     results = {}
     for what, result in every_result():
         print(what, json.dumps(result), flush=True)
@@ -68,13 +70,7 @@ def compare(steps: dict[str, Step]) -> dict[str, dict[str, float]]:
     for form, step in steps.items():
         result[form] = {"milliseconds_median": round(1e3 * median(seconds[form]), 2), "peak_megabytes": peak(step)}
         if form != PUBLISHED and PUBLISHED in steps:
-            ratios = [theirs / own for theirs, own in zip(seconds[PUBLISHED], seconds[form], strict=True)]
-            result[form] |= {
-                "times_as_quick": round(median(ratios), 2),
-                "times_as_quick_least": round(min(ratios), 2),
-                "times_as_quick_most": round(max(ratios), 2),
-                "share_of_memory": round(result[form]["peak_megabytes"] / result[PUBLISHED]["peak_megabytes"], 2),
-            }
+            result[form] |= shares(seconds, result, form)
     return result
 
 
@@ -115,7 +111,7 @@ def rendering() -> dict[str, float]:
     alone = median(taken(lambda: source.render(described, "cuda")) for _ in range(REPEATS))
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        render_ahead(KeptScenes(source, Path(folder)), SCENES, "cuda")
+        prerender(KeptScenes(source, Path(folder)), SCENES, "cuda")
         whole = time.perf_counter() - began
     return {"pairs_a_second_device": round(AT_ONCE / alone, 1), "pairs_a_second_kept": round(SCENES / whole, 1)}
 

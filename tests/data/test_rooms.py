@@ -8,8 +8,8 @@ import torch
 
 from stereohg.data.registry import create_dataset
 from stereohg.data.synthetic import KeptScenes, SyntheticMix, SyntheticRooms, SyntheticStereo
-from stereohg.data.synthetic.ahead import AT_ONCE, render_ahead
 from stereohg.data.synthetic.camera import Atlas, StereoCamera
+from stereohg.data.synthetic.prerender import AT_ONCE, prerender
 from stereohg.data.synthetic.primitives import (
     BOX,
     CARD,
@@ -135,7 +135,7 @@ def test_scenes_rendered_ahead_are_those_of_later(tmp_path):
     mixed = SyntheticMix(48, 96, max_disp=30)
     kept, length = KeptScenes(mixed, tmp_path), 3 * AT_ONCE // 2 + 3
     kept.keep(0, mixed[1])
-    render_ahead(kept, length, "cpu", processes=1)
+    prerender(kept, length, "cpu", processes=1)
     assert all(kept.path(index).exists() for index in range(length))
     assert np.array_equal(kept[0].left, mixed[1].left)
     for index in (1, 2, length - 1):
@@ -150,6 +150,9 @@ def test_a_device_renders_rooms_into_a_folder(tmp_path):
             create_dataset("synthetic", device="cpu", **small, **options)
     with pytest.raises(ValueError, match="device is 'cuda:7', which is not here"):
         create_dataset("synthetic", device="cuda:7", scenes="rooms", keep=tmp_path, **small)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file/x"):
+        create_dataset("synthetic", device="cpu", scenes="rooms", keep=tmp_path / "file" / "x", **small)
 
 
 def test_scenes_of_a_batch_do_not_meet():

@@ -6,9 +6,9 @@ import numpy as np
 
 from stereohg.data.samples import OnError
 from stereohg.data.stereo import Listing, StereoDataset, StereoSample, Transform
-from stereohg.data.synthetic.ahead import render_ahead
 from stereohg.data.synthetic.kept import KeptScenes
 from stereohg.data.synthetic.mixed import SyntheticMix
+from stereohg.data.synthetic.prerender import prerender
 from stereohg.data.synthetic.rooms import SyntheticRooms
 from stereohg.data.synthetic.scenes import SyntheticStereo
 from stereohg.devices import choose_device
@@ -80,5 +80,5 @@ def synthetic_pairs(
         raise ValueError(f"device is {device!r}; it renders scenes=rooms or mixed, and needs a folder to keep them in")
     kept = KeptScenes(source, Path(keep))
     if device is not None:
-        render_ahead(kept, length, str(choose_device(device)))
+        prerender(kept, length, str(choose_device(device)))
     return SyntheticPairs(kept, length, transform, seed)

@@ -75,15 +75,15 @@ class SyntheticRooms:
     def __getitem__(self, index: int) -> Scene:
         return self.render([self.describe(index)])[0]
 
-    def describe(self, index: int) -> "Described":
+    def describe(self, index: int) -> "Description":
         """What there is to see, and with what: a hundredth of the time."""
         random = np.random.default_rng((self.seed, index, 1))
         builder = Builder(random, self.height, self.width, self.max_disp)
         offset = vertical_offset(random, self.asymmetry)
         primitives = builder.build()
-        return Described(builder.focal, primitives, draw_cameras(random, offset, self.asymmetry))
+        return Description(builder.focal, primitives, draw_cameras(random, offset, self.asymmetry))
 
-    def render(self, described: list["Described"], device: torch.device | str = "cpu") -> list[Scene]:
+    def render(self, described: list["Description"], device: torch.device | str = "cpu") -> list[Scene]:
         """All at once on the device."""
         focal = torch.tensor([own.focal for own in described], device=device)
         cameras = [own.cameras for own in described]
@@ -98,7 +98,7 @@ class SyntheticRooms:
 
 
 @dataclass(frozen=True)
-class Described:
+class Description:
     """One scene: focal length in pixels, the primitives of its ``Builder``, and the cameras."""
 
     focal: float

@@ -13,7 +13,7 @@ from itertools import islice
 
 from stereohg.data.synthetic.kept import KeptScenes
 from stereohg.data.synthetic.mixed import SyntheticMix
-from stereohg.data.synthetic.rooms import Described, SyntheticRooms
+from stereohg.data.synthetic.rooms import Description, SyntheticRooms
 from stereohg.data.workers import prepare_worker
 
 logger = logging.getLogger("stereohg")
@@ -22,7 +22,7 @@ AT_ONCE = 16  # scenes that the device renders together
 WAITING = 64  # scenes that wait to be written, at most: each takes eleven bytes a pixel
 
 
-def render_ahead(kept: KeptScenes, length: int, device: str, processes: int | None = None) -> None:
+def prerender(kept: KeptScenes, length: int, device: str, processes: int | None = None) -> None:
     """Puts the scenes 0 to ``length`` - 1 where ``kept`` looks for them; those that are there stay as they are.
 
     Args:
@@ -52,7 +52,7 @@ def render_ahead(kept: KeptScenes, length: int, device: str, processes: int | No
             task.result()
 
 
-def _describe(task: tuple[KeptScenes, int]) -> tuple[int, Described] | None:
+def _describe(task: tuple[KeptScenes, int]) -> tuple[int, Description] | None:
     """Of a room; another scene is rendered and kept here."""
     kept, index = task
     scenes: SyntheticRooms = kept.scenes
