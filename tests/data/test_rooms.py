@@ -1,5 +1,7 @@
 """The perspective scenes: geometry that can be checked by hand, both views of the same description."""
 
+import subprocess
+import sys
 from dataclasses import fields, replace
 
 import numpy as np
@@ -141,6 +143,14 @@ def test_scenes_rendered_ahead_are_those_of_later(tmp_path):
     for index in (1, 2, length - 1):
         for field in fields(mixed[index]):
             np.testing.assert_allclose(getattr(kept[index], field.name), getattr(mixed[index], field.name), atol=1e-3)
+
+
+def test_a_script_that_other_processes_cannot_read_is_told(tmp_path):
+    """It comes through a pipe, and there is no file of it."""
+    options = dict(length=1, height=48, width=96, max_disp=30, scenes="rooms", keep=str(tmp_path), device="cpu")
+    script = f"from stereohg.data.registry import create_dataset; create_dataset('synthetic', **{options})"
+    done = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1 and "a script renders on a device that is no file" in done.stderr
 
 
 def test_a_device_renders_rooms_into_a_folder(tmp_path):

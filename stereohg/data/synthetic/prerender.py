@@ -7,8 +7,10 @@ them on disk.
 import logging
 import multiprocessing
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 
 from stereohg.data.synthetic.kept import KeptScenes
@@ -19,6 +21,7 @@ from stereohg.data.workers import prepare_worker
 logger = logging.getLogger("stereohg")
 
 AT_ONCE = 16  # scenes that the device renders together
+DESCRIBED = 8  # scenes that are described for each process before the device wants them
 WAITING = 64  # scenes that wait to be written, at most: each takes eleven bytes a pixel
 
 
@@ -30,6 +33,10 @@ def prerender(kept: KeptScenes, length: int, device: str, processes: int | None 
         length: how many.
         device: that renders.
         processes: that describe; None is as many as there are processors.
+
+    Raises:
+        RuntimeError: a process has ended, or does not start.
+        OSError: the folder cannot take the scenes.
     """
     missing = [index for index in range(length) if not kept.path(index).exists()]
     if not missing:
@@ -37,11 +44,10 @@ def prerender(kept: KeptScenes, length: int, device: str, processes: int | None 
     logger.info(f"rendering {len(missing)} scenes into {kept.folder}")
     count = processes or os.cpu_count() or 1
     context = multiprocessing.get_context("spawn")  # a forked process could not have CUDA's state
-    with context.Pool(count, prepare_worker, (0,)) as pool, ThreadPoolExecutor(count) as writers:
-        tasks = ((kept, index) for index in missing)
-        rooms = (one for one in pool.imap_unordered(_describe, tasks, chunksize=4) if one is not None)
+    pool = ProcessPoolExecutor(count, context, prepare_worker, (0,))
+    with pool, ThreadPoolExecutor(count) as writers:
         written: list[Future] = []
-        for some in _portions(rooms, AT_ONCE):
+        for some in _portions(_rooms(pool, kept, missing, DESCRIBED * count), AT_ONCE):
             described = [own for _, own in some]
             described += [described[-1]] * (AT_ONCE - len(some))  # another number would be compiled anew
             for (index, _), scene in zip(some, kept.scenes.render(described, device), strict=False):
@@ -52,9 +58,27 @@ def prerender(kept: KeptScenes, length: int, device: str, processes: int | None 
             task.result()
 
 
-def _describe(task: tuple[KeptScenes, int]) -> tuple[int, Description] | None:
+def _rooms(pool: Executor, kept: KeptScenes, indices: list[int], ahead: int) -> Iterator[tuple[int, Description]]:
+    """The rooms among the scenes in their order, ``ahead`` of which are being described."""
+    waiting: deque[Future] = deque()
+    indices = iter(indices)
+    try:
+        while True:
+            waiting.extend(pool.submit(_describe, kept, index) for index in islice(indices, ahead - len(waiting)))
+            if not waiting:
+                return
+            described = waiting.popleft().result()
+            if described is not None:
+                yield described
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            "a process that describes scenes has ended: memory ran out, or a script renders on a device that is no"
+            " file, or does not do so below if __name__ == '__main__'"
+        ) from error
+
+
+def _describe(kept: KeptScenes, index: int) -> tuple[int, Description] | None:
     """Of a room; another scene is rendered and kept here."""
-    kept, index = task
     scenes: SyntheticRooms = kept.scenes
     if isinstance(scenes, SyntheticMix) and scenes.is_layered(index):
         kept[index]
